@@ -1,0 +1,182 @@
+"""The one place where settings become objects.
+
+Everything that the web pages, the loop and the command line share is made here, once a process, and handed to
+them as `Services`. Under gunicorn, `follow_worker` runs in every worker and lends the process its thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import requests.auth
+
+from alertsync.clients.alertmanager import AlertmanagerClient
+from alertsync.clients.http import Endpoint, HeaderAuth, Http
+from alertsync.clients.irm import IrmClient
+from alertsync.clients.limiter import Limiter
+from alertsync.clock import Clock
+from alertsync.errors import StateDirError
+from alertsync.locks import FileLock
+from alertsync.reconciler import AlertMetrics, Limits, Reconciler
+from alertsync.scheduler import Scheduler
+from alertsync.services import Services, StopSignal
+from alertsync.store.files import FileStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from alertsync.config import AlertmanagerSettings, IrmSettings, Settings
+
+log = logging.getLogger(__name__)
+
+RUNTIME_DIR = "ALERTSYNC_RUNTIME_DIR"
+"""Set by the gunicorn master for its workers when STATE_DIR is unusable; not a setting."""
+
+_BOOT_POLL_SECONDS = 0.1
+
+
+def build(settings: Settings, clock: Clock | None = None) -> Services:
+    """Make the services; reaches no upstream. Raise `StateDirError` if there is nowhere to keep state."""
+    clock = clock or Clock()
+    directory = Path(os.environ.get(RUNTIME_DIR) or settings.state_dir)
+    prepare(directory)
+    store = FileStore(directory)
+    alertmanager = AlertmanagerClient(
+        Http(_alertmanager_endpoint(settings.alertmanager), clock, jitter=random.Random())  # noqa: S311  jitter needs no cryptography
+    )
+    stop = StopSignal()
+    irm = None if settings.irm.problems else _irm_client(settings.irm, clock)
+    reconciler = None
+    if irm is not None:
+        reconciler = Reconciler(
+            irm=irm,
+            alertmanager=alertmanager,
+            store=store,
+            policy=settings.policy,
+            limits=Limits(
+                run_timeout=settings.run_timeout,
+                confirm_after=settings.confirm_after,
+                max_deliveries=settings.irm.max_deliveries,
+                notes=settings.irm.resolution_notes,
+            ),
+            alert_metrics=AlertMetrics(settings.alert_labels, settings.alert_annotations),
+            lock_path=directory / "run.lock",
+            clock=clock,
+            should_stop=stop,
+        )
+    return Services(
+        settings=settings,
+        clock=clock,
+        store=store,
+        alertmanager=alertmanager,
+        reconciler=reconciler,
+        irm=irm,
+        directory=directory,
+        missing=settings.irm.problems,
+        stop=stop,
+    )
+
+
+def _alertmanager_endpoint(settings: AlertmanagerSettings) -> Endpoint:
+    auth: requests.auth.AuthBase = HeaderAuth(None)
+    if settings.username is not None and settings.password is not None:
+        # requests encodes text as Latin-1; servers that read Basic auth expect UTF-8.
+        auth = requests.auth.HTTPBasicAuth(settings.username.encode(), settings.password.value.encode())
+    elif settings.token is not None:
+        auth = HeaderAuth(f"Bearer {settings.token.value}")
+    cert = (
+        (settings.cert_file, settings.key_file)
+        if settings.cert_file and settings.key_file
+        else settings.cert_file
+    )
+    return Endpoint(
+        upstream="alertmanager",
+        base_url=settings.url,
+        auth=auth,
+        headers={"X-Scope-OrgID": settings.tenant} if settings.tenant else {},
+        timeout=settings.timeout,
+        verify=settings.ca_file or True,
+        cert=cert,
+    )
+
+
+def _irm_client(settings: IrmSettings, clock: Clock) -> IrmClient:
+    endpoint = Endpoint(
+        upstream="irm",
+        base_url=settings.url or "",
+        # IRM takes the bare token: "Bearer" before it is refused.
+        auth=HeaderAuth(settings.token.value if settings.token else None),
+        headers={"X-Grafana-URL": settings.stack_url} if settings.stack_url else {},
+        timeout=settings.timeout,
+        verify=settings.ca_file or True,
+    )
+    limiter = Limiter(settings.rate_limit, clock)
+    http = Http(endpoint, clock, limiter=limiter, jitter=random.Random())  # noqa: S311  jitter needs no cryptography
+    return IrmClient(http, page_size=settings.page_size)
+
+
+def prepare(directory: Path) -> None:
+    """Make the state directory and prove that it can be written; raise `StateDirError` if not."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise StateDirError(
+            f"STATE_DIR ({directory}) cannot be written ({error.strerror}): "
+            "wants a directory on a local disk that alertsync may write"
+        ) from None
+
+
+class Worker(Protocol):
+    """What is used of a gunicorn worker."""
+
+    alive: bool
+    booted: bool
+    wsgi: object
+
+
+def follow_worker(worker: Worker, services_of: Callable[[object], Services]) -> threading.Thread:
+    """Start the one reconciliation thread of a gunicorn worker, right after its fork.
+
+    It waits until the worker has booted, so that a worker that crashes at boot never leads. It ends when the
+    worker is told to stop: gunicorn calls no hook for that, so it watches `worker.alive`.
+    """
+
+    def stopping() -> bool:
+        # A worker that dies at boot never clears `alive`; its main thread is over all the same.
+        return not (worker.alive and threading.main_thread().is_alive())
+
+    def serve() -> None:
+        clock = Clock()
+        while not worker.booted:
+            if stopping():
+                return
+            clock.sleep(_BOOT_POLL_SECONDS)
+        services = services_of(worker.wsgi)
+        services.stop.attach(stopping)
+        loop(services)
+
+    thread = threading.Thread(target=serve, name="reconciliation-loop")
+    thread.start()
+    return thread
+
+
+def loop(services: Services) -> None:
+    """Run the loop in this thread until the process is asked to stop; return at once if it is off."""
+    settings, reconciler = services.settings, services.reconciler
+    if reconciler is None or not settings.interval:
+        return
+    Scheduler(
+        run=lambda: reconciler.run_once("loop", wait=settings.reconcile_wait),
+        lock=FileLock(services.directory / "leader.lock"),
+        interval=settings.interval,
+        clock=services.clock,
+        should_stop=services.stop,
+    ).serve()

@@ -1,0 +1,180 @@
+"""`check`: is everything right, and if not, what is wrong, in words that a tired person understands.
+
+It reaches both systems, tells what the token may do as far as that can be known without acting, and reports
+how many of IRM's open alert groups alertsync can match, and why not the others. It changes nothing anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from alertsync.clock import Deadline
+from alertsync.errors import Reason, UpstreamError
+from alertsync.models import DecisionKind, Snapshots
+from alertsync.planner.plan import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from alertsync.clients.irm import IrmClient
+    from alertsync.models import AlertmanagerSnapshot, IrmSnapshot, Plan
+    from alertsync.services import Services
+
+_SERVICE_ACCOUNT = "glsa_"
+_MAY_ACT = frozenset({"editor", "admin"})
+_UNMATCHED = (DecisionKind.FOREIGN, DecisionKind.UNKNOWN, DecisionKind.ATTACHED)
+_MAX_REASONS = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `level` is "ok", "warning" or "error"; `hint` says what to do."""
+
+    level: str
+    text: str
+    hint: str = ""
+
+
+def check(services: Services, *, as_json: bool) -> int:
+    """Look at everything, print the findings, and give the exit status: 0, or 1 if there was an error."""
+    findings = []
+    for finding in _findings(services):
+        findings.append(finding)
+        if not as_json:
+            sys.stdout.write(_line(finding))
+            sys.stdout.flush()
+    failed = any(finding.level == "error" for finding in findings)
+    if as_json:
+        json.dump({"ok": not failed, "findings": [asdict(one) for one in findings]}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    return int(failed)
+
+
+def _line(finding: Finding) -> str:
+    hint = f"\n          → {finding.hint}" if finding.hint else ""
+    return f"{finding.level:<8}  {finding.text}{hint}\n"
+
+
+def _findings(services: Services) -> Iterator[Finding]:
+    yield from _settings(services)
+    deadline = Deadline(services.clock, services.settings.run_timeout)
+    alertmanager: AlertmanagerSnapshot | None = None
+    try:
+        alertmanager = services.alertmanager.snapshot(deadline)
+        yield _of_alertmanager(alertmanager, services.settings.alertmanager.url)
+    except UpstreamError as error:
+        yield Finding("error", str(error))
+    if services.irm is None:
+        return
+    yield from _token(services, services.irm, deadline)
+    try:
+        irm = services.irm.snapshot(deadline)
+    except UpstreamError as error:
+        yield Finding("error", str(error), _irm_hint(error))
+        return
+    yield Finding(
+        "ok", f"Grafana IRM: {len(irm.alert_groups)} open alert groups, {len(irm.integrations)} integrations"
+    )
+    if alertmanager is not None:
+        yield from _coverage(services, irm, alertmanager)
+
+
+def _settings(services: Services) -> Iterator[Finding]:
+    settings = services.settings
+    yield Finding("ok", f"settings understood; state is kept in {services.directory}")
+    for name, text in services.missing.items():
+        yield Finding("error", f"{name} {text}")
+    if settings.policy.dry_run:
+        yield Finding("ok", "DRY_RUN is on: alertsync decides, and acts on nothing")
+    if not settings.interval:
+        hint = "set RECONCILE_INTERVAL to seconds between runs, such as 60"
+        yield Finding("warning", "the loop is off: runs happen only when something triggers them", hint)
+
+
+def _of_alertmanager(snapshot: AlertmanagerSnapshot, url: str) -> Finding:
+    alerts = {alert.fingerprint for group in snapshot.groups for alert in group.alerts}
+    text = (
+        f"Alertmanager {snapshot.version} at {url}: {len(alerts)} alerts in {len(snapshot.groups)} aggregation "
+        f"groups, {len(snapshot.silences)} silences, up since {snapshot.started_at:%Y-%m-%d %H:%M} UTC"
+    )
+    if alerts:
+        return Finding("ok", text)
+    return Finding("warning", text, "an Alertmanager without any alert proves nothing: is it the right one?")
+
+
+def _token(services: Services, irm: IrmClient, deadline: Deadline) -> Iterator[Finding]:
+    """Tell whose token it is and whether that user may act."""
+    token = services.settings.irm.token
+    if token is not None and token.value.startswith(_SERVICE_ACCOUNT):
+        hint = "use an API token that a user with role Editor or above made in IRM's settings"
+        yield Finding(
+            "error", "the token is a service account's: it can read, but IRM lets none resolve", hint
+        )
+        return
+    try:
+        user = irm.current_user(deadline)
+    except UpstreamError as error:
+        yield Finding("error", str(error), _irm_hint(error))
+        return
+    who = f"the token belongs to {user.username or user.id} (role {user.role or 'unknown'})"
+    if user.role.lower() in _MAY_ACT:
+        yield Finding("ok", f"{who}: may read and act")
+    elif user.role:
+        yield Finding(
+            "error", f"{who}: may read, but not act", "give the user the role Editor, or use another's token"
+        )
+    else:
+        yield Finding("warning", f"{who}: whether it may act shows at the first resolve")
+
+
+def _irm_hint(error: UpstreamError) -> str:
+    if error.reason in (Reason.NOT_JSON, Reason.NOT_FOUND, Reason.WRONG_SHAPE, Reason.REDIRECTED):
+        return (
+            "GRAFANA_IRM_URL wants the address that IRM's settings show under «API», such as "
+            "https://oncall-prod-us-central-0.grafana.net/oncall (with or without /api/v1), not that of the Grafana stack"
+        )
+    if error.reason is Reason.SERVER_ERROR and error.operation == "read current user":
+        return "IRM answers so for the tokens of service accounts: use a user's API token"
+    if error.reason is Reason.FORBIDDEN and error.detail == "Invalid token.":
+        return "IRM does not know this token: copy it anew, without «Bearer»"
+    if error.reason is Reason.FORBIDDEN:
+        return "the token is known, but its user may not read alert groups: give it the role Editor"
+    if error.reason is Reason.RATE_LIMITED:
+        return "all tokens of one user share its limit: give alertsync a user of its own, or lower IRM_RATE_LIMIT"
+    return ""
+
+
+def _coverage(services: Services, irm: IrmSnapshot, alertmanager: AlertmanagerSnapshot) -> Iterator[Finding]:
+    """Tell how many open alert groups can be matched with Alertmanager, and why not the others."""
+    planned = plan(Snapshots(irm, alertmanager), services.settings.policy, services.clock.now())
+    unmatched = [one for one in planned.decisions if one.kind in _UNMATCHED]
+    total = len(planned.decisions)
+    text = f"coverage: {total - len(unmatched)} of {total} open alert groups can be matched with this Alertmanager"
+    yield Finding("warning" if total and len(unmatched) == total else "ok", text)
+    reasons = Counter(f"{one.kind.value}: {one.reason}" for one in unmatched)
+    for reason, number in reasons.most_common(_MAX_REASONS):
+        yield Finding("ok", f"  not matched, {number} times {reason}")
+    if len(reasons) > _MAX_REASONS:
+        yield Finding(
+            "ok", f"  and {len(reasons) - _MAX_REASONS} more reasons; `python -m alertsync plan` shows all"
+        )
+    yield from _addresses(services, planned)
+
+
+def _addresses(services: Services, planned: Plan) -> Iterator[Finding]:
+    urls = ", ".join(sorted(planned.external_urls))
+    if services.settings.policy.external_urls:
+        yield Finding("ok", f"deliveries from {urls} are ours (ALERTMANAGER_EXTERNAL_URLS)")
+    elif urls:
+        hint = (
+            ""
+            if len(planned.external_urls) == 1
+            else "name yours in ALERTMANAGER_EXTERNAL_URLS if other clusters share this IRM"
+        )
+        yield Finding(
+            "ok" if not hint else "warning", f"deliveries from {urls} were learned to be ours", hint
+        )

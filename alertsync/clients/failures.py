@@ -1,0 +1,205 @@
+"""What a failed request means, in words that a tired person understands.
+
+The same sentence goes to the log, to the caller of a trigger and to `alertsync check`, so each says what
+happened, where, and what to do next. Nothing of a request is repeated here but the address and the operation,
+and a stranger's answer is cut to one short line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import requests
+from urllib3.exceptions import IncompleteRead, NameResolutionError, ProtocolError, ReadTimeoutError
+
+from alertsync.errors import Reason, UpstreamError
+
+if TYPE_CHECKING:
+    from alertsync.clients.http import Endpoint
+
+_MAX_DETAIL = 300
+_NAMES = {"alertmanager": "Alertmanager", "irm": "Grafana IRM"}
+_SETTING = {"alertmanager": "ALERTMANAGER_HOST", "irm": "GRAFANA_IRM_URL"}
+_CA_SETTING = {"alertmanager": "ALERTMANAGER_CA_FILE", "irm": "GRAFANA_IRM_CA_FILE"}
+_TIMEOUT_SETTING = {"alertmanager": "ALERTMANAGER_TIMEOUT", "irm": "IRM_TIMEOUT"}
+
+
+def _error(  # noqa: PLR0913  what is known about a failure
+    reason: Reason,
+    text: str,
+    endpoint: Endpoint,
+    operation: str,
+    *,
+    status: int | None = None,
+    detail: str = "",
+    retry_after: float | None = None,
+) -> UpstreamError:
+    where = f"{_NAMES[endpoint.upstream]} at {endpoint.base_url} ({operation})"
+    return UpstreamError(
+        reason,
+        f"{where}: {text}",
+        upstream=endpoint.upstream,
+        operation=operation,
+        status=status,
+        detail=detail,
+        retry_after=retry_after,
+    )
+
+
+def out_of_time(endpoint: Endpoint, operation: str) -> UpstreamError:
+    """Tell that the run's time was over."""
+    text = "the run's time was over before an answer came: raise RUN_TIMEOUT, or find out what is slow"
+    return _error(Reason.DEADLINE, text, endpoint, operation)
+
+
+def own_limit(endpoint: Endpoint, operation: str, wait: float) -> UpstreamError:
+    """Tell that our own share of the rate limit is used up for longer than the run may last."""
+    text = f"IRM_RATE_LIMIT allows no further request for {wait:.0f} s, longer than this run may take"
+    return _error(Reason.RATE_LIMITED, text, endpoint, operation, retry_after=wait)
+
+
+def too_large(endpoint: Endpoint, operation: str, limit: int) -> UpstreamError:
+    """Tell that an answer was larger than any that can be meant."""
+    text = f"the answer is larger than {limit >> 20} MiB: is this address right?"
+    return _error(Reason.TOO_LARGE, text, endpoint, operation)
+
+
+def not_json(endpoint: Endpoint, operation: str, body: bytes) -> UpstreamError:
+    """Tell that a 200 did not hold JSON."""
+    text = (
+        f"the answer is not JSON but begins with {_cut(body)!r}: "
+        f"does {_SETTING[endpoint.upstream]} point at something else, such as a login page?"
+    )
+    return _error(Reason.NOT_JSON, text, endpoint, operation)
+
+
+def wrong_shape(endpoint: Endpoint, operation: str, why: str) -> UpstreamError:
+    """Tell that JSON arrived in which a field that matters was missing or of another type."""
+    text = (
+        f"the answer has not the expected shape ({why}): does {_SETTING[endpoint.upstream]} "
+        "point at the right service and path?"
+    )
+    return _error(Reason.WRONG_SHAPE, text, endpoint, operation)
+
+
+def unstable(endpoint: Endpoint, operation: str, attempts: int) -> UpstreamError:
+    """Tell that a list kept changing while its pages were read."""
+    text = f"the list lost entries while its pages were read, {attempts} times in a row: the next run tries again"
+    return _error(Reason.UNSTABLE, text, endpoint, operation)
+
+
+def of_transport(error: Exception, endpoint: Endpoint, operation: str) -> UpstreamError:
+    """Classify a failure below HTTP: DNS, TCP, TLS, proxy, timeout, a broken connection."""
+    setting = _SETTING[endpoint.upstream]
+    causes = list(_causes(error))
+    if any(isinstance(cause, NameResolutionError) for cause in causes):
+        return _error(Reason.DNS, f"the host name cannot be resolved: check {setting}", endpoint, operation)
+    if isinstance(error, requests.exceptions.ProxyError):
+        text = "the proxy named by the environment refuses: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+        return _error(Reason.PROXY, text, endpoint, operation)
+    if isinstance(error, requests.exceptions.SSLError):
+        text = f"the TLS certificate is not trusted or TLS is not spoken there: check {setting} and {_CA_SETTING[endpoint.upstream]}"
+        return _error(Reason.TLS, text, endpoint, operation)
+    if isinstance(error, requests.exceptions.Timeout) or any(
+        isinstance(cause, ReadTimeoutError | TimeoutError) for cause in causes
+    ):
+        text = f"no answer within {endpoint.timeout:g} s: is it overloaded? {_TIMEOUT_SETTING[endpoint.upstream]} sets how long to wait"
+        return _error(Reason.TIMEOUT, text, endpoint, operation)
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        text = f"the connection is refused: is it running, and is {setting} right?"
+        return _error(Reason.UNREACHABLE, text, endpoint, operation)
+    if any(isinstance(cause, IncompleteRead | ProtocolError | ConnectionError) for cause in causes):
+        return _error(
+            Reason.CUT_OFF, "the connection broke before the whole answer arrived", endpoint, operation
+        )
+    if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+        text = f"a file of its TLS settings cannot be used: check {_CA_SETTING[endpoint.upstream]}"
+        return _error(Reason.TLS, text, endpoint, operation)
+    text = f"the request failed ({type(error).__name__}): check {setting} and the network between"
+    return _error(Reason.CUT_OFF, text, endpoint, operation)
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    """Walk an exception's causes; requests and urllib3 wrap them in args, reason and context."""
+    found: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, BaseException) or one in found:
+            continue
+        found.append(one)
+        waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+    return found
+
+
+def of_status(response: requests.Response, body: bytes, endpoint: Endpoint, operation: str) -> UpstreamError:
+    """Classify an answer that is not 2xx."""
+    status, detail = response.status_code, said(body)
+    reason, text = _meaning(status, response, endpoint)
+    quoted = f" It said: {detail!r}." if detail else ""
+    return _error(
+        reason,
+        f"HTTP {status}: {text}.{quoted}",
+        endpoint,
+        operation,
+        status=status,
+        detail=detail,
+        retry_after=_retry_after(response) if reason in (Reason.RATE_LIMITED, Reason.SERVER_ERROR) else None,
+    )
+
+
+def _meaning(status: int, response: requests.Response, endpoint: Endpoint) -> tuple[Reason, str]:
+    setting = _SETTING[endpoint.upstream]
+    if 300 <= status < 400:  # noqa: PLR2004  3xx is a redirect
+        target = _cut(response.headers.get("Location", "elsewhere").split("?")[0].encode())
+        return Reason.REDIRECTED, (
+            f"it redirects to {target}, which is not followed so that no token reaches another host: set {setting} to the final address"
+        )
+    if status == requests.codes.unauthorized:
+        return Reason.UNAUTHORIZED, "it wants other credentials: check user name, password or token"
+    if status == requests.codes.forbidden:
+        return Reason.FORBIDDEN, _FORBIDDEN[endpoint.upstream]
+    if status == requests.codes.not_found:
+        return Reason.NOT_FOUND, f"nothing is there: does {setting} lack a path prefix, or have one too many?"
+    if status == requests.codes.too_many_requests:
+        return Reason.RATE_LIMITED, _LIMITED[endpoint.upstream]
+    if status >= requests.codes.server_error:
+        return Reason.SERVER_ERROR, "it has a problem of its own: see its log"
+    return Reason.REJECTED, "it refuses the request"
+
+
+_FORBIDDEN = {
+    "alertmanager": "it does not let us in: check user name, password, token and tenant",
+    "irm": "the token is wrong, or its user may not do this: wants an API token of a user with role Editor or above",
+}
+_LIMITED = {
+    "alertmanager": "too many requests",
+    "irm": "the rate limit of the token's user ran out (all tokens of a user share it)",
+}
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Read Retry-After or RateLimit-Reset in seconds; IRM sends both, or the latter alone."""
+    for header in ("Retry-After", "RateLimit-Reset"):
+        value = response.headers.get(header, "")
+        if value.isascii() and value.isdigit():
+            return float(value[:6])
+    return None
+
+
+def said(body: bytes) -> str:
+    """Give the gist of an error body, which is a JSON string, an object, HTML, or empty."""
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return "" if body.lstrip()[:1] == b"<" else _cut(body)
+    if isinstance(value, dict):
+        value = next((value[key] for key in ("detail", "message", "error") if key in value), value)
+    return _cut(value.encode() if isinstance(value, str) else json.dumps(value).encode())
+
+
+def _cut(body: bytes) -> str:
+    text = re.sub(r"[\s\x00-\x1f\x7f]+", " ", body[: _MAX_DETAIL * 4].decode("utf-8", "replace")).strip()
+    return text[:_MAX_DETAIL]

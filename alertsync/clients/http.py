@@ -1,0 +1,220 @@
+"""One HTTP session an upstream, with the manners that both upstreams need.
+
+Timeouts on everything, a bounded number of jittered retries of what may be repeated, no redirect followed
+(a token must not travel to a host that nobody configured), no netrc, no cookies, a cap on what is read, and
+one classification of what can go wrong.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING
+
+import requests
+import requests.adapters
+import tenacity
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError as Urllib3Error
+
+from alertsync.clients import failures
+from alertsync.errors import Reason, UpstreamError
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+
+    from alertsync.clients.limiter import Limiter
+    from alertsync.clock import Clock, Deadline
+
+_ATTEMPTS = 3
+_BACKOFF_SECONDS = 0.5
+_BACKOFF_MAX_SECONDS = 5.0
+_CHUNK_BYTES = 1 << 18
+_MAX_BODY_BYTES = 512 << 20
+_MAX_ERROR_BODY_BYTES = 1 << 16
+
+
+class HeaderAuth(AuthBase):
+    """Sets Authorization to exactly `value`; with None, sends none, and lets no netrc supply one."""
+
+    def __init__(self, value: str | None) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put the header on `request`."""
+        if self._value is None:
+            request.headers.pop("Authorization", None)
+        else:
+            request.headers["Authorization"] = self._value
+        return request
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An upstream: its name for messages, its base address, and how to be let in. `timeout` in seconds."""
+
+    upstream: str
+    base_url: str
+    auth: AuthBase
+    headers: Mapping[str, str]
+    timeout: float
+    verify: bool | str = True
+    cert: str | tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 2xx answer. `asked_at` is our time before it was sent, `clock` the server's when it answered."""
+
+    status: int
+    body: bytes
+    asked_at: datetime
+    clock: datetime
+
+
+@dataclass(frozen=True)
+class _Request:
+    operation: str
+    method: str
+    path: str
+    params: Mapping[str, str] | None = None
+    json: object = None
+
+
+class Http:
+    """Sends requests to one upstream; raises `UpstreamError` for all but a 2xx that arrived whole."""
+
+    def __init__(
+        self, endpoint: Endpoint, clock: Clock, *, limiter: Limiter | None = None, jitter: random.Random
+    ) -> None:
+        self.endpoint = endpoint
+        self._clock = clock
+        self._limiter = limiter
+        self._jitter = jitter
+        self._local = threading.local()
+
+    def get(
+        self, operation: str, path: str, deadline: Deadline, params: Mapping[str, str] | None = None
+    ) -> Answer:
+        """GET `path`, again if need be."""
+        return self._send(_Request(operation, "GET", path, params=params), deadline, repeatable=True)
+
+    def post(
+        self, operation: str, path: str, deadline: Deadline, *, repeatable: bool, json: object = None
+    ) -> Answer:
+        """POST `path`; again after an unclear failure only if `repeatable`."""
+        return self._send(_Request(operation, "POST", path, json=json), deadline, repeatable=repeatable)
+
+    def _send(self, request: _Request, deadline: Deadline, *, repeatable: bool) -> Answer:
+        deadline.check()
+
+        def worth_repeating(error: BaseException) -> bool:
+            return isinstance(error, UpstreamError) and (
+                error.retryable if repeatable else error.never_arrived
+            )
+
+        def done_trying(state: tenacity.RetryCallState) -> bool:
+            return state.attempt_number >= _ATTEMPTS or state.upcoming_sleep >= deadline.remaining()
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(worth_repeating),
+            stop=done_trying,
+            wait=self._wait,
+            sleep=deadline.sleep,
+            reraise=True,
+        )
+        return retrying(self._once, request, deadline)
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, UpstreamError) else None
+        if asked is not None:
+            return asked
+        ceiling = min(_BACKOFF_MAX_SECONDS, _BACKOFF_SECONDS * 2**state.attempt_number)
+        return self._jitter.uniform(ceiling / 2, ceiling)
+
+    def _once(self, request: _Request, deadline: Deadline) -> Answer:
+        operation = request.operation
+        self._keep_rate(operation, deadline)
+        seconds = min(self.endpoint.timeout, deadline.remaining())
+        if seconds <= 0:
+            raise failures.out_of_time(self.endpoint, operation)
+        asked_at = self._clock.now()
+        try:
+            with self._session().request(
+                request.method,
+                self.endpoint.base_url + request.path,
+                params=request.params,
+                json=request.json,
+                timeout=seconds,
+                stream=True,
+                allow_redirects=False,
+                verify=self.endpoint.verify,
+                cert=self.endpoint.cert,
+            ) as response:
+                # Each wait for bytes is bounded by `timeout`; a server that drips is bounded by this.
+                body = self._read(response, operation, deadline)
+                return self._judge(response, body, operation, asked_at)
+        except (requests.RequestException, Urllib3Error, OSError) as error:
+            raise failures.of_transport(error, self.endpoint, operation) from None
+
+    def _keep_rate(self, operation: str, deadline: Deadline) -> None:
+        if self._limiter is None:
+            return
+        while (wait := self._limiter.wait_needed()) > 0:
+            if wait >= deadline.remaining():
+                raise failures.own_limit(self.endpoint, operation, wait)
+            deadline.sleep(wait)
+        self._limiter.note_sent()
+
+    def _session(self) -> requests.Session:
+        """Give this thread its session: requests does not promise that threads can share one."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.auth = self.endpoint.auth
+            session.headers.update(self.endpoint.headers)
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            self._local.session = session
+        return session
+
+    def _read(self, response: requests.Response, operation: str, deadline: Deadline) -> bytes:
+        limit = _MAX_BODY_BYTES if response.ok else _MAX_ERROR_BODY_BYTES
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit and response.ok:
+                raise failures.too_large(self.endpoint, operation, limit)
+            if size > limit:
+                break
+            if deadline.remaining() <= 0:
+                raise failures.out_of_time(self.endpoint, operation)
+        return b"".join(chunks)
+
+    def _judge(self, response: requests.Response, body: bytes, operation: str, asked_at: datetime) -> Answer:
+        if 200 <= response.status_code < 300:  # noqa: PLR2004  2xx is success
+            return Answer(response.status_code, body, asked_at, self._server_clock(response))
+        error = failures.of_status(response, body, self.endpoint, operation)
+        if (
+            error.reason is Reason.RATE_LIMITED
+            and self._limiter is not None
+            and error.retry_after is not None
+        ):
+            self._limiter.close_for(error.retry_after)
+        raise error
+
+    def _server_clock(self, response: requests.Response) -> datetime:
+        """Read the Date header, which is cut to whole seconds; our own time where there is none."""
+        try:
+            date = parsedate_to_datetime(response.headers["Date"])
+        except (KeyError, ValueError):
+            return self._clock.now()
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        # Half a second is the expected error of a time cut to whole seconds.
+        return date + timedelta(milliseconds=500)

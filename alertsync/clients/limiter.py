@@ -1,0 +1,47 @@
+"""Keeps our side of IRM's rate limit, so that we are polite before we are told to be.
+
+IRM counts the requests of a user, all tokens together, over a sliding window (300 in 5 minutes by its
+documentation), and a person who shares the user must not be locked out by us. The window is this process's
+own: runs never overlap, so a second worker that takes over starts with an empty one, and IRM's 429 is
+honoured either way.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from alertsync.clock import Clock
+    from alertsync.config_parsers import RateLimit
+
+
+class Limiter:
+    """At most `limit.requests` in any `limit.seconds`, and none before a time that the server named."""
+
+    def __init__(self, limit: RateLimit, clock: Clock) -> None:
+        self._limit = limit
+        self._clock = clock
+        self._sent: deque[float] = deque(maxlen=limit.requests)
+        self._closed_until = float("-inf")
+        self._lock = threading.Lock()
+
+    def wait_needed(self) -> float:
+        """Seconds until a request may be sent; 0 if it may be now."""
+        with self._lock:
+            now = self._clock.monotonic()
+            wait = self._closed_until - now
+            if len(self._sent) == self._limit.requests:
+                wait = max(wait, self._sent[0] + self._limit.seconds - now)
+            return max(wait, 0.0)
+
+    def note_sent(self) -> None:
+        """Count a request that is about to be sent."""
+        with self._lock:
+            self._sent.append(self._clock.monotonic())
+
+    def close_for(self, seconds: float) -> None:
+        """Send nothing for `seconds`: the server said so."""
+        with self._lock:
+            self._closed_until = max(self._closed_until, self._clock.monotonic() + seconds)

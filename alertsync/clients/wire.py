@@ -1,0 +1,24 @@
+"""Decodes answers strictly: a field that matters and is missing or of another type means no answer at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from alertsync.clients import failures
+
+if TYPE_CHECKING:
+    from alertsync.clients.http import Answer, Http
+
+T = TypeVar("T")
+
+
+def decode(http: Http, operation: str, answer: Answer, shape: type[T]) -> T:
+    """Decode the JSON body of `answer` as `shape`; raise `UpstreamError` (not_json, wrong_shape)."""
+    try:
+        return msgspec.json.decode(answer.body, type=shape)
+    except msgspec.ValidationError as error:
+        raise failures.wrong_shape(http.endpoint, operation, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise failures.not_json(http.endpoint, operation, answer.body) from None

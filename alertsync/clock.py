@@ -1,0 +1,67 @@
+"""Time as a parameter, so that no test has to wait for it and no rule can reach for it in secret.
+
+A `Clock` is what the edges read; the planner is only ever handed a `now`. A `Deadline` travels with a run
+through every client call: it bounds the run, and it ends waiting early when the process is asked to stop.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from alertsync.errors import StoppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SLICE = 0.2
+"""Seconds a wait may go on after the process was asked to stop."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The wall clock (aware, UTC), the monotonic clock (seconds) and the way to wait."""
+
+    now: Callable[[], datetime] = _utc_now
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def never_stop() -> bool:
+    """Tell that nobody asked us to stop; for command lines and tests."""
+    return False
+
+
+class Deadline:
+    """The end of a run's time, in seconds from now, and the wish of the process to stop."""
+
+    def __init__(self, clock: Clock, seconds: float, should_stop: Callable[[], bool] = never_stop) -> None:
+        self._clock = clock
+        self._ends = clock.monotonic() + seconds
+        self.should_stop = should_stop
+
+    def remaining(self) -> float:
+        """Seconds left; negative once it has passed."""
+        return self._ends - self._clock.monotonic()
+
+    def check(self) -> None:
+        """Raise `StoppedError` if the process was asked to stop."""
+        if self.should_stop():
+            raise StoppedError("alertsync is stopping, so this run ended before it was done")
+
+    def without_stop(self, at_most: float) -> Deadline:
+        """Give a deadline for what must not be left half done: no later than this one, deaf to a stop."""
+        return Deadline(self._clock, min(at_most, self.remaining()))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait `seconds`; raise `StoppedError` within moments if the process is asked to stop."""
+        end = self._clock.monotonic() + seconds
+        while (left := end - self._clock.monotonic()) > 0:
+            self.check()
+            self._clock.sleep(min(left, _SLICE))

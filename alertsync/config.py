@@ -1,0 +1,264 @@
+"""All settings, read in one place, with every mistake told at once.
+
+A setting that cannot be understood stops the start: half a configuration at 3 a.m. is worse than none.
+Settings of IRM that are missing, or name a file that cannot be read, are another matter: the service then
+starts, stays alive and says what is missing (`IrmSettings.problems`), so that its pages can explain the fault.
+Every secret can come from `NAME` or, as Kubernetes and Docker mount them, from the file named by `NAME_FILE`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from environs import Env, EnvValidationError
+
+from alertsync import config_parsers as parse
+from alertsync.errors import ConfigError
+from alertsync.models import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+_OWN = "alertsync_"
+"""Prefix of our parsers, as environs has some of the same names."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value that is never shown: neither `str` nor `repr` gives it away."""
+
+    value: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return "[redacted]"
+
+
+@dataclass(frozen=True)
+class AlertmanagerSettings:
+    """Where Alertmanager is and how to speak to it; `timeout` in seconds."""
+
+    url: str
+    username: str | None
+    password: Secret | None
+    token: Secret | None
+    tenant: str | None
+    ca_file: str | None
+    cert_file: str | None
+    key_file: str | None
+    timeout: float
+
+
+@dataclass(frozen=True)
+class IrmSettings:
+    """Where IRM is and how to speak to it.
+
+    `problems` names what keeps it from being used, variable name to explanation; empty when it can be.
+    """
+
+    url: str | None
+    token: Secret | None
+    ca_file: str | None
+    stack_url: str | None
+    timeout: float
+    page_size: int
+    rate_limit: parse.RateLimit
+    max_deliveries: int
+    resolution_notes: bool
+    problems: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings; durations in seconds, `interval` 0 when the loop is off."""
+
+    alertmanager: AlertmanagerSettings
+    irm: IrmSettings
+    policy: Policy
+    interval: float
+    reconcile_wait: float
+    run_timeout: float
+    confirm_after: float
+    port: int
+    workers: int
+    threads: int
+    state_dir: Path
+    alert_labels: tuple[str, ...]
+    alert_annotations: tuple[str, ...]
+    log_level: str
+    log_format: str
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, for the log to strike out."""
+        held = (self.alertmanager.password, self.alertmanager.token, self.irm.token)
+        return tuple(secret.value for secret in held if secret is not None)
+
+
+class _Reader:
+    """Reads variables through environs and gathers what is wrong with them.
+
+    A blank variable counts as unset: that is what `NAME=` in a compose file or a ConfigMap means.
+    """
+
+    def __init__(self) -> None:
+        self.env = Env(eager=False)
+        for name, parser in parse.PARSERS.items():
+            self.env.add_parser(f"{_OWN}{name}", parser)
+        self.problems: dict[str, str] = {}
+
+    def get(self, kind: str, name: str, default: Any) -> Any:  # noqa: ANN401  its kind decides its type
+        if not os.environ.get(name, "").strip():
+            return default
+        value = getattr(self.env, f"{_OWN}{kind}")(name)
+        return default if value is None else value
+
+    def text(self, name: str) -> str | None:
+        value: str | None = self.get("text", name, None)
+        return value
+
+    def seconds(self, name: str, default: float) -> float:
+        return float(self.get("seconds", name, default))
+
+    def secret(self, name: str, *, into: dict[str, str] | None = None) -> Secret | None:
+        """Read `name` or the file of `name`_FILE; a secret that cannot be used is a problem put `into`."""
+        problems = self.problems if into is None else into
+        file_name = f"{name}_FILE"
+        value, path = self.text(name), self.text(file_name)
+        if value is not None and path is not None:
+            self.problems[file_name] = f"set either {name} or {file_name}, not both"
+            return None
+        if path is not None:
+            value, problem = parse.secret_file(path)
+            if problem:
+                problems[file_name] = problem
+                return None
+        if value is None:
+            return None
+        if problem := parse.secret_problem(value, one_word=not name.endswith("_PASSWORD")):
+            problems[name if path is None else file_name] = problem
+            return None
+        return Secret(value.strip())
+
+    def file(self, name: str, *, into: dict[str, str] | None = None) -> str | None:
+        """Read the path in `name`; one that cannot be read is a problem put `into`."""
+        path = self.text(name)
+        if path is not None and (problem := parse.file_problem(path)):
+            (self.problems if into is None else into)[name] = problem
+            return None
+        return path
+
+    def seal(self) -> None:
+        """Raise `ConfigError` if anything was wrong."""
+        try:
+            self.env.seal()
+        except EnvValidationError as error:
+            texts = cast("Mapping[str, list[str]]", error.error_messages)
+            self.problems = {name: "; ".join(texts[name]) for name in texts} | self.problems
+        if self.problems:
+            raise ConfigError(self.problems)
+
+
+def load() -> Settings:
+    """Read every setting from the environment; raise `ConfigError` that names all that are wrong."""
+    read = _Reader()
+    settings = Settings(
+        alertmanager=_alertmanager(read),
+        irm=_irm(read),
+        policy=_policy(read),
+        interval=read.seconds("RECONCILE_INTERVAL", 0),
+        reconcile_wait=read.seconds("RECONCILE_WAIT", 30),
+        run_timeout=float(read.get("positive_seconds", "RUN_TIMEOUT", 300)),
+        confirm_after=read.seconds("CONFIRM_AFTER", 10),
+        port=read.get("port", "PORT", 8080),
+        workers=read.get("workers", "WEB_CONCURRENCY", 1),
+        threads=read.get("threads", "WEB_THREADS", 8),
+        state_dir=Path(read.text("STATE_DIR") or "./state"),
+        alert_labels=read.get("label_names", "ALERT_LABELS", ()),
+        alert_annotations=read.get("label_names", "ALERT_ANNOTATIONS", ()),
+        log_level=read.get("log_level", "LOG_LEVEL", "info"),
+        log_format=read.get("log_format", "LOG_FORMAT", "json"),
+    )
+    both = sorted(set(settings.alert_labels) & set(settings.alert_annotations))
+    if both:
+        read.problems["ALERT_ANNOTATIONS"] = (
+            f"{', '.join(both)} also stands in ALERT_LABELS, and a metric has each label once: name it in one of them"
+        )
+    read.seal()
+    return settings
+
+
+def _alertmanager(read: _Reader) -> AlertmanagerSettings:
+    username, password = read.text("ALERTMANAGER_USERNAME"), read.secret("ALERTMANAGER_PASSWORD")
+    token = read.secret("ALERTMANAGER_TOKEN")
+    cert, key = read.file("ALERTMANAGER_CERT_FILE"), read.file("ALERTMANAGER_KEY_FILE")
+    if (username is None) != (password is None) and not _misread(read, "ALERTMANAGER_PASSWORD"):
+        missing = "ALERTMANAGER_USERNAME" if username is None else "ALERTMANAGER_PASSWORD"
+        read.problems[missing] = "is missing: basic auth wants both a user name and a password"
+    if username is not None and token is not None:
+        read.problems["ALERTMANAGER_TOKEN"] = (
+            "set either a bearer token or a user name and password, not both"
+        )
+    if key is not None and cert is None and "ALERTMANAGER_CERT_FILE" not in read.problems:
+        read.problems["ALERTMANAGER_CERT_FILE"] = (
+            "is missing: ALERTMANAGER_KEY_FILE is the key of a certificate"
+        )
+    return AlertmanagerSettings(
+        url=read.get("alertmanager_host", "ALERTMANAGER_HOST", "http://localhost:9093"),
+        username=username,
+        password=password,
+        token=token,
+        tenant=read.text("ALERTMANAGER_TENANT"),
+        ca_file=read.file("ALERTMANAGER_CA_FILE"),
+        cert_file=cert,
+        key_file=key,
+        timeout=float(read.get("positive_seconds", "ALERTMANAGER_TIMEOUT", 30)),
+    )
+
+
+def _misread(read: _Reader, name: str) -> bool:
+    return name in read.problems or f"{name}_FILE" in read.problems
+
+
+def _irm(read: _Reader) -> IrmSettings:
+    problems: dict[str, str] = {}
+    url = read.get("irm_url", "GRAFANA_IRM_URL", None)
+    token = read.secret("GRAFANA_IRM_TOKEN", into=problems)
+    if not os.environ.get("GRAFANA_IRM_URL", "").strip():
+        problems["GRAFANA_IRM_URL"] = (
+            "is not set: wants the address of IRM's API, such as https://oncall-prod-us-central-0.grafana.net/oncall"
+        )
+    if token is None and not any(name.startswith("GRAFANA_IRM_TOKEN") for name in problems):
+        problems["GRAFANA_IRM_TOKEN"] = (
+            "is not set: wants an API token of a user with the role Editor or above "
+            "(or name a file that holds it in GRAFANA_IRM_TOKEN_FILE)"
+        )
+    return IrmSettings(
+        url=url,
+        token=token,
+        ca_file=read.file("GRAFANA_IRM_CA_FILE", into=problems),
+        stack_url=read.get("plain_url", "GRAFANA_STACK_URL", None),
+        timeout=float(read.get("positive_seconds", "IRM_TIMEOUT", 10)),
+        page_size=read.get("page_size", "IRM_PAGE_SIZE", 100),
+        rate_limit=read.get("rate_limit", "IRM_RATE_LIMIT", parse.RateLimit(300, 300.0)),
+        max_deliveries=read.get("count", "MAX_DELIVERIES", 500),
+        resolution_notes=read.get("flag", "RESOLUTION_NOTES", True),
+        problems=problems,
+    )
+
+
+def _policy(read: _Reader) -> Policy:
+    return Policy(
+        on_silenced=read.get("on_silenced", "ON_SILENCED", "resolve"),
+        states=frozenset(read.get("irm_states", "IRM_STATES", ("firing",))),
+        integration_ids=frozenset(read.get("names", "IRM_INTEGRATION_IDS", ())),
+        external_urls=frozenset(read.get("urls", "ALERTMANAGER_EXTERNAL_URLS", ())),
+        min_silence_remaining=timedelta(seconds=read.seconds("MIN_SILENCE_REMAINING", 60)),
+        absence_after=timedelta(seconds=read.seconds("ABSENCE_AFTER", 900)),
+        max_actions_per_run=read.get("count", "MAX_ACTIONS_PER_RUN", 100),
+        dry_run=read.get("flag", "DRY_RUN", False),
+    )

@@ -1,0 +1,214 @@
+"""How the text of each setting becomes a value, and what to say when it does not.
+
+Every message says what the variable wants, because it is read by somebody whose service did not start.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from environs import ValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_RATE = re.compile(r"(\d+)\s*/\s*(\d+)?\s*(second|minute|hour)s?")
+_UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+_MAX_SECONDS = 30 * 86400
+_MAX_SECRET_FILE = 65536
+OWN_LABELS = frozenset({"fingerprint", "state"})
+"""The labels that `alertmanager_alert_state` always has."""
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """At most `requests` in any `seconds`."""
+
+    requests: int
+    seconds: float
+
+
+def _number(value: str, wants: str, low: float, high: float) -> float:
+    try:
+        number = float(value.strip())
+    except ValueError:
+        number = float("nan")
+    if not low <= number <= high:
+        raise ValidationError(f"{value!r} cannot be used: wants {wants}")
+    return number
+
+
+def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
+    def parser(value: str) -> int:
+        wants = f"{what}, a whole number from {low} to {high}"
+        if not re.fullmatch(r"\d{1,9}", value.strip()):
+            raise ValidationError(f"{value!r} cannot be used: wants {wants}")
+        return int(_number(value, wants, low, high))
+
+    return parser
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parser(value: str) -> str:
+        if value.strip().lower() not in choices:
+            raise ValidationError(f"{value!r} cannot be used: wants one of {', '.join(choices)}")
+        return value.strip().lower()
+
+    return parser
+
+
+def _seconds(value: str) -> float:
+    return _number(value, f"seconds, a number from 0 to {_MAX_SECONDS}", 0, _MAX_SECONDS)
+
+
+def _positive_seconds(value: str) -> float:
+    return _number(value, f"seconds, a number from 0.1 to {_MAX_SECONDS}", 0.1, _MAX_SECONDS)
+
+
+def _flag(value: str) -> bool:
+    text = value.strip().lower()
+    if text not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
+        raise ValidationError(f"{value!r} cannot be used: wants true or false")
+    return text in ("true", "1", "yes", "on")
+
+
+def _names(value: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+
+
+def _label_names(value: str) -> tuple[str, ...]:
+    names = _names(value)
+    bad = [name for name in names if not _LABEL_NAME.fullmatch(name) or name.startswith("__")]
+    if bad:
+        raise ValidationError(
+            f"{', '.join(map(repr, bad))} cannot be a label of a metric: wants names of letters, digits and _, "
+            "not beginning with a digit or __, separated by commas"
+        )
+    if own := [name for name in names if name in OWN_LABELS]:
+        raise ValidationError(
+            f"{', '.join(own)} cannot be named: alertmanager_alert_state has a label of that name already"
+        )
+    return names
+
+
+def _irm_states(value: str) -> tuple[str, ...]:
+    states = _names(value.lower())
+    if not states or set(states) - {"firing", "acknowledged"}:
+        raise ValidationError(f"{value!r} cannot be used: wants firing, acknowledged, or both with a comma")
+    return states
+
+
+def _on_silenced(value: str) -> str:
+    if value.strip().lower() == "silence":
+        raise ValidationError("'silence' is not there in this version: wants one of resolve, report")
+    return _choice("resolve", "report")(value)
+
+
+def _rate_limit(value: str) -> RateLimit:
+    found = _RATE.fullmatch(value.strip().lower())
+    if not found or int(found[1]) < 1 or int(found[2] or 1) < 1:
+        raise ValidationError(f"{value!r} cannot be used: wants requests per time, such as 300/5 minutes")
+    return RateLimit(int(found[1]), float(int(found[2] or 1) * _UNIT_SECONDS[found[3]]))
+
+
+def _plain_url(value: str) -> str:
+    wants = "wants an address that begins with http:// or https://, such as https://host.example/path"
+    try:
+        parts = urlsplit(value.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValidationError(f"the address cannot be used: {wants}") from None
+    if parts.username is not None or parts.password is not None:
+        raise ValidationError("the address holds a user name or password: put them in their own settings")
+    if parts.scheme not in ("http", "https") or not host or re.search(r"\s", value.strip()):
+        raise ValidationError(f"{value!r} cannot be used: {wants}")
+    if parts.query or parts.fragment:
+        raise ValidationError(f"{value!r} cannot be used: wants an address without ? and #")
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def _urls(value: str) -> tuple[str, ...]:
+    return tuple(_plain_url(part) for part in _names(value))
+
+
+def _alertmanager_host(value: str) -> str:
+    hosts = _names(value)
+    if len(hosts) != 1:
+        raise ValidationError(
+            "wants one Alertmanager, as host:port or as an address such as https://host.example/alertmanager "
+            "(several peers are not supported in this version)"
+        )
+    host = hosts[0] if "://" in hosts[0] else f"http://{hosts[0]}"
+    return _plain_url(host).removesuffix("/api/v2")
+
+
+def _irm_url(value: str) -> str:
+    """Accept IRM's address as people paste it: with or without /api/v1, slash or path prefix."""
+    return _plain_url(value).removesuffix("/api/v1").rstrip("/")
+
+
+def _text(value: str) -> str:
+    return value.strip()
+
+
+PARSERS: dict[str, Callable[..., Any]] = {
+    "text": _text,
+    "seconds": _seconds,
+    "positive_seconds": _positive_seconds,
+    "flag": _flag,
+    "names": _names,
+    "label_names": _label_names,
+    "irm_states": _irm_states,
+    "on_silenced": _on_silenced,
+    "rate_limit": _rate_limit,
+    "plain_url": _plain_url,
+    "urls": _urls,
+    "alertmanager_host": _alertmanager_host,
+    "irm_url": _irm_url,
+    "port": _whole(1, 65535, "a TCP port"),
+    "workers": _whole(1, 32, "a count of workers"),
+    "threads": _whole(2, 256, "a count of threads (one is kept for the probes)"),
+    "page_size": _whole(1, 1000, "a count of alert groups"),
+    "count": _whole(1, 1_000_000, "a count"),
+    "log_level": _choice("debug", "info", "warning", "error"),
+    "log_format": _choice("json", "text"),
+}
+"""Name of a parser to the parser, as environs registers them."""
+
+
+def secret_file(path: str) -> tuple[str | None, str]:
+    """Read a secret from a file; return it and "", or None and what is wrong."""
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.read(_MAX_SECRET_FILE), ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        return (
+            None,
+            f"the file {path} cannot be read ({why}): wants a file that holds the secret and nothing else",
+        )
+
+
+def secret_problem(value: str, *, one_word: bool) -> str:
+    """Tell what is wrong with a secret, without showing it; "" if nothing is."""
+    if not value.strip():
+        return "is empty: wants the secret"
+    if not value.strip().isprintable() or (one_word and " " in value.strip()):
+        return "holds a space or a control character: wants the secret alone, on one line"
+    if one_word and not value.isascii():
+        return "holds a character that no HTTP header can carry: wants the secret as it was issued"
+    return ""
+
+
+def file_problem(path: str) -> str:
+    """Tell why the file at `path` cannot be read; "" if it can."""
+    try:
+        with Path(path).open("rb"):
+            return ""
+    except OSError as error:
+        return f"the file {path} cannot be read ({error.strerror}): wants a readable PEM file"

@@ -1,0 +1,102 @@
+"""Reads what the deliveries of an alert group say, for one alert group can hold several stories.
+
+`last_alert` is only the last delivery. A grouping template merges aggregation groups, and two clusters with
+equal groupKeys share one alert group, so deliveries are sorted into streams, one for each (externalURL,
+groupKey), and each stream is judged. An alert that an older delivery of a stream called firing, and no newer
+one called resolved, still counts: Alertmanager leaves silenced alerts out of what it sends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alertsync.models import LegacyAlert, Unreadable, Webhook
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from alertsync.models import AlertGroup, Deliveries, Delivery
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """The deliveries of one (externalURL, groupKey): the newest, and every fingerprint left firing.
+
+    `fires` tells whether the newest delivery says that anything fires. `last_word` is None for a legacy
+    alert, which names no receiver and no labels.
+    """
+
+    external_url: str | None
+    last_word: Webhook | None
+    firing: frozenset[str]
+    fires: bool
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """The streams of an alert group, or `unknown`: why its deliveries cannot be judged.
+
+    `whole` is false unless every delivery was read, and Alertmanager after them.
+    """
+
+    streams: tuple[Stream, ...] = ()
+    unknown: str = ""
+    whole: bool = True
+
+
+def gather(alert_group: AlertGroup, deliveries: Deliveries | None, alerts_read_at: datetime) -> Evidence:
+    """Sort what is known of an alert group's deliveries into streams.
+
+    Deliveries that were read after Alertmanager may name an alert that fired in between, which the older
+    snapshot does not hold: they are no proof until Alertmanager has been read again.
+    """
+    if deliveries is None:
+        if alert_group.last_delivery is None:
+            return Evidence(unknown="it has no delivery to judge it by")
+        return _streams((alert_group.last_delivery,), whole=alert_group.alerts_count <= 1)
+    if not deliveries.complete:
+        return Evidence(unknown="it has more deliveries than MAX_DELIVERIES allows to read")
+    if not deliveries.items:
+        return Evidence(unknown="IRM lists no delivery of it")
+    return _streams(deliveries.items, whole=deliveries.read_at <= alerts_read_at)
+
+
+def _streams(deliveries: Sequence[Delivery], *, whole: bool) -> Evidence:
+    newest: dict[tuple[str | None, str], Webhook | LegacyAlert] = {}
+    said: dict[tuple[str | None, str], dict[str, bool]] = {}
+    for delivery in deliveries:
+        content = delivery.content
+        if isinstance(content, Unreadable):
+            return Evidence(unknown=f"delivery {delivery.id} cannot be judged: {content.why}", whole=whole)
+        key = _key(content)
+        newest.setdefault(key, content)
+        # Newest first: what a newer delivery said of a fingerprint stands.
+        for fingerprint, firing in _statuses(content).items():
+            said.setdefault(key, {}).setdefault(fingerprint, firing)
+    streams = tuple(_stream(content, said.get(key, {})) for key, content in newest.items())
+    return Evidence(streams=streams, whole=whole)
+
+
+def _key(content: Webhook | LegacyAlert) -> tuple[str | None, str]:
+    if isinstance(content, LegacyAlert):
+        return None, content.fingerprint
+    return content.external_url, content.group_key
+
+
+def _statuses(content: Webhook | LegacyAlert) -> dict[str, bool]:
+    if isinstance(content, LegacyAlert):
+        return {content.fingerprint: content.firing}
+    return dict.fromkeys(content.resolved, False) | dict.fromkeys(content.firing, True)
+
+
+def _stream(newest: Webhook | LegacyAlert, said: dict[str, bool]) -> Stream:
+    firing = frozenset(fingerprint for fingerprint, fires in said.items() if fires)
+    if isinstance(newest, LegacyAlert):
+        return Stream(external_url=None, last_word=None, firing=firing, fires=newest.firing)
+    return Stream(
+        external_url=newest.external_url,
+        last_word=newest,
+        firing=firing,
+        fires=bool(newest.firing) or newest.truncated > 0,
+    )

@@ -1,0 +1,91 @@
+"""Tells who is in an alert group now, and whether each of them is quiet.
+
+A member is an alert that Alertmanager holds now and that belongs to the alert group: it stands in an
+aggregation group with the delivery's receiver and group labels, or its fingerprint fires in the delivery. Its
+status is read from that aggregation group, elsewhere only if it is absent there; where the same alert stands
+several times, the most wakeful status counts, because one route that still speaks is enough to be paged.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alertsync.models import Member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from alertsync.models import Alert, AlertmanagerSnapshot
+    from alertsync.planner.evidence import Stream
+
+class Membership(msgspec.Struct, frozen=True):
+    """The members by fingerprint order, and what speaks of alerts that Alertmanager does not hold.
+
+    `absent` are fingerprints that fire in a delivery and are in Alertmanager no more. `nameless` counts
+    alerts that `max_alerts` cut from a delivery whose aggregation group is no longer there.
+    """
+
+    members: tuple[Member, ...]
+    absent: frozenset[str]
+    nameless: int = 0
+
+
+class AlertIndex:
+    """The alerts of one Alertmanager snapshot by place (receiver and labels) and by fingerprint."""
+
+    def __init__(self, snapshot: AlertmanagerSnapshot) -> None:
+        self._by_place: dict[tuple[str, frozenset[tuple[str, str]]], list[Alert]] = defaultdict(list)
+        self._by_fingerprint: dict[str, list[Alert]] = defaultdict(list)
+        for group in snapshot.groups:
+            self._by_place[_place(group.receiver, group.labels)].extend(group.alerts)
+            for alert in group.alerts:
+                self._by_fingerprint[alert.fingerprint].append(alert)
+
+    def __contains__(self, fingerprint: str) -> bool:
+        return fingerprint in self._by_fingerprint
+
+    def __bool__(self) -> bool:
+        return bool(self._by_fingerprint)
+
+    def membership(self, streams: Iterable[Stream]) -> Membership:
+        """Find the members of an alert group with these streams."""
+        found: dict[str, list[Alert]] = {}
+        absent: set[str] = set()
+        nameless = 0
+        for stream in streams:
+            here = self._at_place(stream)
+            nameless += stream.last_word.truncated if stream.last_word and not here else 0
+            for fingerprint in here.keys() | stream.firing:
+                alerts = here.get(fingerprint) or self._by_fingerprint.get(fingerprint, [])
+                if alerts:
+                    found.setdefault(fingerprint, []).extend(alerts)
+                else:
+                    absent.add(fingerprint)
+        members = tuple(_member(found[fingerprint]) for fingerprint in sorted(found))
+        return Membership(members=members, absent=frozenset(absent), nameless=nameless)
+
+    def _at_place(self, stream: Stream) -> dict[str, list[Alert]]:
+        if stream.last_word is None:
+            return {}
+        here: dict[str, list[Alert]] = {}
+        place = _place(stream.last_word.receiver, stream.last_word.group_labels)
+        for alert in self._by_place.get(place, ()):
+            here.setdefault(alert.fingerprint, []).append(alert)
+        return here
+
+
+def _place(receiver: str, labels: Mapping[str, str]) -> tuple[str, frozenset[tuple[str, str]]]:
+    return receiver, frozenset(labels.items())
+
+
+def _member(alerts: list[Alert]) -> Member:
+    alert = min(alerts, key=lambda one: one.status.sleep)
+    return Member(
+        fingerprint=alert.fingerprint,
+        status=alert.status,
+        labels=alert.labels,
+        silenced_by=alert.silenced_by,
+    )

@@ -1,0 +1,69 @@
+"""Tells how long silences hold an alert: long enough to close its alert group, or will it speak in a minute.
+
+An alert stays quiet until the latest end of the silences that hold it now; a pending silence that matches it
+and begins before that end carries it on. Matchers are Alertmanager's: anchored, with Go's regular expressions,
+for which RE2 is used so that a pattern means here what it means there and none can run away.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import re2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from alertsync.models import Matcher, Member, Silence
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+
+
+class SilenceBook:
+    """The silences of one Alertmanager snapshot, by id and by state."""
+
+    def __init__(self, silences: Iterable[Silence]) -> None:
+        self._by_id = {silence.id: silence for silence in silences if silence.state == "active"}
+        self._pending = [silence for silence in silences if silence.state == "pending"]
+
+    def holding(self, members: Iterable[Member]) -> tuple[Silence, ...]:
+        """Give the active silences that hold these members, each once, the earliest end first."""
+        ids = {silence_id for member in members for silence_id in member.silenced_by}
+        found = [self._by_id[silence_id] for silence_id in ids if silence_id in self._by_id]
+        return tuple(sorted(found, key=lambda silence: (silence.ends_at, silence.id)))
+
+    def held_until(self, member: Member, now: datetime) -> datetime:
+        """Tell until when this member stays silenced; `now` if the silences named are no longer there."""
+        ends = [self._by_id[one].ends_at for one in member.silenced_by if one in self._by_id]
+        end = max(ends, default=now)
+        following = sorted(
+            (silence for silence in self._pending if matches(silence, member.labels)),
+            key=lambda silence: silence.starts_at,
+        )
+        for silence in following:
+            if silence.starts_at <= end:
+                end = max(end, silence.ends_at)
+        return end
+
+
+def matches(silence: Silence, labels: Mapping[str, str]) -> bool:
+    """Tell whether every matcher of the silence holds for these labels; an absent label is empty."""
+    return all(_holds(matcher, labels.get(matcher.name, "")) for matcher in silence.matchers)
+
+
+def _holds(matcher: Matcher, value: str) -> bool:
+    if not matcher.is_regex:
+        return (value == matcher.value) is matcher.is_equal
+    pattern = _compiled(matcher.value)
+    return pattern is not None and (pattern.fullmatch(value) is not None) is matcher.is_equal
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re2._Regexp[str] | None:
+    try:
+        return re2.compile(pattern, _OPTIONS)
+    except re2.error:
+        return None

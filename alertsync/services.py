@@ -1,0 +1,47 @@
+"""What a process works with, made by `bootstrap` and handed to the pages, the loop and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from alertsync.clients.alertmanager import AlertmanagerClient
+    from alertsync.clients.irm import IrmClient
+    from alertsync.clock import Clock
+    from alertsync.config import Settings
+    from alertsync.reconciler import Reconciler
+    from alertsync.store.files import FileStore
+
+
+class StopSignal:
+    """Tells whether this process is asked to stop; false until something that knows is attached."""
+
+    def __init__(self) -> None:
+        self._asked: Callable[[], bool] | None = None
+
+    def attach(self, asked: Callable[[], bool]) -> None:
+        """Ask `asked` from now on."""
+        self._asked = asked
+
+    def __call__(self) -> bool:
+        """Tell whether to stop."""
+        return self._asked is not None and self._asked()
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a process works with. `reconciler` is None, and `missing` says why, where IRM is not usable."""
+
+    settings: Settings
+    clock: Clock
+    store: FileStore
+    alertmanager: AlertmanagerClient
+    reconciler: Reconciler | None
+    irm: IrmClient | None
+    directory: Path
+    missing: dict[str, str] = field(default_factory=dict)
+    stop: StopSignal = field(default_factory=StopSignal)

@@ -1,0 +1,152 @@
+"""The silences of the simulated Alertmanager: who changes which, and what keeps its id.
+
+The service follows silences by id, and Alertmanager keeps an id only when an edit leaves matchers and start
+as they are. Rules and words are those of recorded exchanges (0.25.0) and of prometheus/alertmanager,
+``silence/silence.go`` and ``api/v2/api.go``.
+"""
+
+import random
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from alertsync.simulator.alertmanager_text import Matcher, compile_regex
+
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+class SilenceNotFoundError(LookupError):
+    """No silence has this id."""
+
+    def __init__(self) -> None:
+        super().__init__("silence not found")
+
+
+class SilenceRefusedError(ValueError):
+    """The silence is not valid; the message is Alertmanager's."""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Mutes every alert that all of its matchers accept, from ``starts_at`` until ``ends_at``."""
+
+    id: str
+    matchers: tuple[Matcher, ...]
+    starts_at: datetime
+    ends_at: datetime
+    updated_at: datetime
+    created_by: str
+    comment: str
+
+    def state(self, now: datetime) -> str:
+        """Return ``pending``, ``active`` or ``expired``."""
+        if now < self.starts_at:
+            return "pending"
+        return "active" if now < self.ends_at else "expired"
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether all matchers accept an alert with these labels."""
+        return all(matcher.matches(labels) for matcher in self.matchers)
+
+
+class Silences:
+    """All silences, expired ones too. Not thread-safe: the simulator's lock guards it.
+
+    ``utf8_names`` (0.28 and later) lets a matcher name any label; before, only ``[a-zA-Z_][a-zA-Z0-9_]*``.
+    """
+
+    def __init__(self, ids: random.Random, *, utf8_names: bool) -> None:
+        self._ids = ids
+        self._utf8_names = utf8_names
+        self._silences: dict[str, Silence] = {}
+
+    def get(self, silence_id: str) -> Silence:
+        """Return one silence, or raise SilenceNotFoundError."""
+        try:
+            return self._silences[silence_id]
+        except KeyError:
+            raise SilenceNotFoundError from None
+
+    def listed(self, now: datetime) -> list[Silence]:
+        """Return all: active (next to end first), pending (next to begin first), expired (latest first)."""
+        return sorted(self._silences.values(), key=lambda silence: _listing_order(silence, now))
+
+    def holding(self, labels: Mapping[str, str], now: datetime) -> tuple[str, ...]:
+        """Return the ids, sorted, of the active silences that mute an alert with these labels."""
+        active = (silence for silence in self._silences.values() if silence.state(now) == "active")
+        return tuple(sorted(silence.id for silence in active if silence.matches(labels)))
+
+    def put(self, wanted: Silence, now: datetime) -> str:
+        """Create a silence (id empty) or change one, and return its id.
+
+        A change keeps the id if Alertmanager takes it for the same silence; otherwise the old one expires
+        and a new one begins. Raises SilenceNotFoundError or SilenceRefusedError.
+        """
+        old = self.get(wanted.id) if wanted.id else None
+        self._check(wanted, now)
+        if old and _is_same(old, wanted, now):
+            self._silences[old.id] = replace(wanted, updated_at=now)
+            return old.id
+        if old:
+            self.expire(old.id, now)
+        new_id = str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
+        starts_at = max(wanted.starts_at, now)
+        self._silences[new_id] = replace(wanted, id=new_id, starts_at=starts_at, updated_at=now)
+        return new_id
+
+    def expire(self, silence_id: str, now: datetime) -> None:
+        """End a silence now; an expired one stays as it is. Raises SilenceNotFoundError."""
+        silence = self.get(silence_id)
+        if silence.state(now) != "expired":
+            starts_at = min(silence.starts_at, now)
+            self._silences[silence_id] = replace(silence, starts_at=starts_at, ends_at=now, updated_at=now)
+
+    def _check(self, wanted: Silence, now: datetime) -> None:
+        if wanted.starts_at >= wanted.ends_at:
+            raise SilenceRefusedError("Failed to create silence: start time must be before end time")
+        if wanted.ends_at < now:
+            raise SilenceRefusedError("Failed to create silence: end time can't be in the past")
+        for index, matcher in enumerate(wanted.matchers):
+            problem = self._problem(matcher)
+            if problem:
+                raise SilenceRefusedError(f"silence invalid: invalid label matcher {index}: {problem}")
+        if all(matcher.accepts("") for matcher in wanted.matchers):
+            raise SilenceRefusedError("silence invalid: at least one matcher must not match the empty string")
+
+    def _problem(self, matcher: Matcher) -> str:
+        if not matcher.name or not (self._utf8_names or _LABEL_NAME.fullmatch(matcher.name)):
+            return f'invalid label name "{matcher.name}"'
+        try:
+            if matcher.is_regex:
+                compile_regex(matcher.value)
+        except ValueError as error:
+            return f'invalid regular expression "{matcher.value}": {error}'
+        return ""
+
+
+def _listing_order(silence: Silence, now: datetime) -> tuple[int, float]:
+    state = silence.state(now)
+    if state == "expired":
+        return 2, -silence.ends_at.timestamp()
+    return (0, silence.ends_at.timestamp()) if state == "active" else (1, silence.starts_at.timestamp())
+
+
+def _is_same(old: Silence, wanted: Silence, now: datetime) -> bool:
+    """Tell whether the change is an edit of the old silence rather than another silence.
+
+    The starts of an active silence are compared by the second, as Alertmanager does.
+    """
+    if old.matchers != wanted.matchers:
+        return False
+    if old.state(now) == "pending":
+        return wanted.starts_at >= now
+    return old.state(now) == "active" and int(old.starts_at.timestamp()) == int(wanted.starts_at.timestamp())
+
+
+def equality(pairs: Mapping[str, str] | Sequence[Matcher]) -> tuple[Matcher, ...]:
+    """Read matchers given as a plain mapping: each label must equal its value."""
+    if isinstance(pairs, Mapping):
+        return tuple(Matcher(name, value) for name, value in pairs.items())
+    return tuple(pairs)

@@ -1,0 +1,1 @@
+"""Keeps what must outlive a run: how things stand, the last decisions, and the newest runs."""

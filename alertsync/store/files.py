@@ -1,0 +1,130 @@
+"""Publishes the truth as files that are replaced atomically, so that every worker tells the same story.
+
+Only the holder of the run lock writes; any worker of any number reads. A file that cannot be written is
+reported loudly and kept in memory, so that this process at least keeps telling the truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import tempfile
+import threading
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from alertsync.models import Run, Standing
+
+log = logging.getLogger(__name__)
+
+_KEPT_RUNS = 50
+_RUN_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_STANDING = "standing.json"
+_LAST_RUN = "last-run.json"
+_METRICS = "metrics.prom"
+_ALERTS = "alerts.prom"
+
+T = TypeVar("T")
+
+
+class FileStore:
+    """Reads and writes the published files under `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._unwritten: dict[str, bytes] = {}
+        self._guard = threading.Lock()
+
+    def standing(self) -> Standing:
+        """Tell how things stand; all zero before the first run."""
+        return self._decode(_STANDING, Standing) or Standing()
+
+    def last_run(self) -> Run | None:
+        """Give the last run that decided anything, with its decisions; None before there was one."""
+        return self._decode(_LAST_RUN, Run)
+
+    def run(self, run_id: str) -> Run | None:
+        """Give one of the newest runs, or None if it is not known (any more)."""
+        return self._decode(f"runs/{run_id}.json", Run) if _RUN_ID.fullmatch(run_id) else None
+
+    def metrics_page(self) -> bytes | None:
+        """Give the metrics as rendered after the last run; None before there was one."""
+        page = self._read(_METRICS)
+        return None if page is None else page + (self._read(_ALERTS) or b"")
+
+    def save_run(self, run: Run) -> None:
+        """Write down a run, at its beginning and at its end."""
+        self._write(f"runs/{run.run_id}.json", msgspec.json.encode(run))
+        self._prune()
+
+    def publish(self, standing: Standing, metrics_page: bytes) -> None:
+        """Publish how things stand after a run."""
+        self._write(_METRICS, metrics_page)
+        self._write(_STANDING, msgspec.json.encode(standing))
+
+    def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
+        """Publish the decisions of a run, and the metrics of the alerts that it saw."""
+        self._write(_LAST_RUN, msgspec.json.encode(run))
+        self._write(_ALERTS, alerts_page)
+
+    def _decode(self, name: str, shape: type[T]) -> T | None:
+        content = self._read(name)
+        if content is None:
+            return None
+        try:
+            return msgspec.json.decode(content, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            log.exception("a published file cannot be read, and is ignored", extra={"file": name})
+            return None
+
+    def _read(self, name: str) -> bytes | None:
+        with self._guard:
+            if name in self._unwritten:
+                return self._unwritten[name]
+        try:
+            return (self._directory / name).read_bytes()
+        except OSError:
+            return None
+
+    def _write(self, name: str, content: bytes) -> None:
+        try:
+            _replace(self._directory / name, content)
+        except OSError as error:
+            log.error(  # noqa: TRY400  the traceback of a full disk says nothing more
+                "STATE_DIR cannot be written: other workers do not see this run",
+                extra={"file": name, "reason": error.strerror},
+            )
+            with self._guard:
+                self._unwritten[name] = content
+        else:
+            with self._guard:
+                self._unwritten.pop(name, None)
+
+    def _prune(self) -> None:
+        with contextlib.suppress(OSError):
+            kept = sorted((self._directory / "runs").glob("*.json"), reverse=True)
+            for path in kept[_KEPT_RUNS:]:
+                path.unlink(missing_ok=True)
+        with self._guard:
+            runs = sorted(name for name in self._unwritten if name.startswith("runs/"))
+            for name in runs[:-_KEPT_RUNS]:
+                del self._unwritten[name]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise

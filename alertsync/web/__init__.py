@@ -1,0 +1,58 @@
+"""The faces of the service: probes, metrics, the manual trigger and what was last seen, as Flask blueprints.
+
+Handlers are thin. What they show was published by the last run; what they start is the same `run_once` that
+the loop calls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from flask import Flask, jsonify, redirect, request, url_for
+
+import alertsync
+from alertsync.web import alerts, probes, problems, reconcile, security
+from alertsync.web.triggers import Triggers
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
+
+    from alertsync.services import Services
+
+_EXTENSION = "alertsync"
+_MAX_BODY_BYTES = 64 * 1024
+_ADDRESSES = {
+    "/healthz": "liveness",
+    "/readyz": "readiness, and both upstreams as last seen",
+    "/metrics": "Prometheus metrics",
+    "POST /reconcile": "run now; ?dry_run=true decides only, ?wait=N answers after N seconds",
+    "/api/v1/runs/<run_id>": "one of the newest runs",
+    "/all-alerts": "Alertmanager's alerts, live",
+    "/grafana-alerts": "IRM's open alert groups and their decisions, from the last run",
+}
+
+
+def create_app(services: Services) -> Flask:
+    """Make the Flask app over these services."""
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    app.extensions[_EXTENSION] = services
+    problems.register(app)
+    security.register(app)
+    probes.register(app, services)
+    app.register_blueprint(reconcile.blueprint(services, Triggers(services)))
+    app.register_blueprint(alerts.blueprint(services))
+
+    @app.get("/")
+    def index() -> Response:
+        if request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html":
+            return redirect(url_for("reconcile.page"))
+        return jsonify(service="alertsync", version=alertsync.__version__, addresses=_ADDRESSES)
+
+    return app
+
+
+def services_of(app: object) -> Services:
+    """Give the services of an app made by `create_app`."""
+    return cast("Services", cast("Flask", app).extensions[_EXTENSION])

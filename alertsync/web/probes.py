@@ -1,0 +1,77 @@
+"""Liveness, readiness and metrics: open to all, quick, and never touching an upstream.
+
+Liveness knows nothing of upstreams, because restarting alertsync mends neither. Readiness depends on settings
+only, because a 503 would also take away the pages that explain a fault of an upstream.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, jsonify
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_flask_exporter import PrometheusMetrics
+
+import alertsync
+from alertsync import metrics
+from alertsync.web import views
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from alertsync.services import Services
+
+
+def register(app: Flask, services: Services) -> None:
+    """Add the probes and the metrics to `app`, and measure all its requests by route."""
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    exporter = PrometheusMetrics(app, path=None, group_by="url_rule", registry=registry)
+    exporter.info(
+        "alertsync_build_info",
+        "The version of alertsync and of the Python it runs on.",
+        version=alertsync.__version__,
+        python=platform.python_version(),
+    )
+    blueprint = Blueprint("probes", __name__)
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="alive")
+
+    @blueprint.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        ready = services.reconciler is not None
+        return jsonify(_readiness(services, ready=ready)), 200 if ready else 503
+
+    @blueprint.get("/metrics")
+    @exporter.do_not_track()  # type: ignore[untyped-decorator]  # the exporter ships no types
+    def page() -> Response:
+        published = services.store.metrics_page()
+        if published is None:
+            published = metrics.render_standing(services.store.standing())
+        return Response(generate_latest(registry) + published, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    app.register_blueprint(blueprint)
+
+
+def _readiness(services: Services, *, ready: bool) -> dict[str, Any]:
+    standing = services.store.standing()
+    interval = services.settings.interval
+    return {
+        "status": "ready" if ready else "not ready",
+        "missing": [f"{name} {text}" for name, text in services.missing.items()],
+        "loop": f"every {interval:g} s" if interval else "off (RECONCILE_INTERVAL is not set)",
+        "dry_run": services.settings.policy.dry_run,
+        "upstreams": {name: views.upstream(standing.upstreams.get(name)) for name in ("alertmanager", "irm")},
+        "last_run": views.summary(standing.last),
+    }

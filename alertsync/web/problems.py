@@ -1,0 +1,84 @@
+"""Answers to bad requests and failures: JSON problems (RFC 9457), each with a hint at what to do next."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from flask import Response, json, request
+from werkzeug.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+log = logging.getLogger(__name__)
+
+MIME = "application/problem+json"
+
+_HINTS = {
+    404: "GET / leads to what is there",
+    405: "the header Allow names the methods that are",
+    413: "POST /reconcile wants no body",
+    415: "POST /reconcile wants no body, or an empty JSON object",
+}
+
+
+class ProblemError(Exception):
+    """A request that cannot be answered as asked: an HTTP status, what is wrong, and what to do."""
+
+    def __init__(
+        self, status: int, title: str, detail: str, hint: str, *, headers: dict[str, str] | None = None
+    ) -> None:
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.hint = hint
+        self.headers = headers or {}
+        super().__init__(detail)
+
+
+def response(
+    status: int,
+    title: str,
+    detail: str,
+    hint: str = "",
+    *,
+    headers: dict[str, str] | None = None,
+    **more: object,
+) -> Response:
+    """Make a problem; `more` are extension members."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    if hint:
+        body["hint"] = hint
+    answer = Response(json.dumps({**body, **more}) + "\n", status=status, mimetype=MIME)
+    answer.headers.update(headers or {})
+    return answer
+
+
+def register(app: Flask) -> None:
+    """Answer every error of `app` with a problem, and none with a stack trace."""
+
+    @app.errorhandler(ProblemError)
+    def of_problem(error: ProblemError) -> Response:
+        return response(error.status, error.title, error.detail, error.hint, headers=error.headers)
+
+    @app.errorhandler(HTTPException)
+    def of_http(error: HTTPException) -> Response:
+        status = error.code or 500
+        headers = {}
+        valid = getattr(error, "valid_methods", None)
+        if valid:
+            headers["Allow"] = ", ".join(sorted(valid))
+        return response(
+            status, error.name, error.description or error.name, _HINTS.get(status, ""), headers=headers
+        )
+
+    @app.errorhandler(Exception)
+    def of_bug(error: Exception) -> Response:
+        log.error("a request met an unexpected error", exc_info=error, extra={"path": request.path})
+        return response(
+            500,
+            "Internal Server Error",
+            "alertsync met an unexpected error with this request",
+            "its log has the details; please report it",
+        )

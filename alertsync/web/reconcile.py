@@ -1,0 +1,133 @@
+"""The manual trigger: a run now, by curl or by a button, in the same module as the loop's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+from flask import Blueprint, Response, jsonify, render_template, request, url_for
+
+from alertsync.errors import NotReadyError, RunBusyError
+from alertsync.models import RunStatus
+from alertsync.web import problems, queries, views
+
+if TYPE_CHECKING:
+    from alertsync.models import Run
+    from alertsync.services import Services
+    from alertsync.web.triggers import Triggers
+
+_MAX_WAIT_SECONDS = 3600
+_KINDS = ("application/json", "text/plain", "text/html")
+
+
+def blueprint(services: Services, triggers: Triggers) -> Blueprint:
+    """Make the blueprint over these services."""
+    routes = Blueprint("reconcile", __name__)
+
+    @routes.get("/reconcile")
+    def page() -> Response | tuple[str, int]:
+        queries.check(request)
+        if _wants() != "text/html":
+            return problems.response(
+                405,
+                "Method Not Allowed",
+                "this address runs the reconciliation when it is POSTed to",
+                "curl -X POST …/reconcile, or ?dry_run=true to see what would be done",
+                headers={"Allow": "POST"},
+            )
+        return _page(services, None, "", 200)
+
+    @routes.post("/reconcile")
+    def trigger() -> Response | tuple[str, int]:
+        queries.check(request, "dry_run", "wait")
+        dry_run = queries.flag(request, "dry_run")
+        wait = queries.whole_seconds(request, "wait", _MAX_WAIT_SECONDS)
+        queries.no_body(request)
+        started = triggers.start(dry_run=dry_run)
+        run = started.wait(wait)
+        return _going_on(started.run_id) if run is None else _answer(services, run)
+
+    @routes.get("/api/v1/runs/<run_id>")
+    def one_run(run_id: str) -> Response:
+        queries.check(request)
+        run = services.store.run(run_id)
+        if run is None:
+            raise problems.ProblemError(
+                404, "Unknown run", "no run of that id is kept here", "only the newest 50 runs are kept"
+            )
+        return jsonify(views.run(_as_of_now(services, run)))
+
+    @routes.errorhandler(NotReadyError)
+    def not_ready(error: NotReadyError) -> Response | tuple[str, int]:
+        hint = "set what is missing and restart alertsync; GET /readyz tells when it is ready"
+        if _wants() == "text/html":
+            return _page(services, None, f"Not ready: {error}", 503)
+        return problems.response(503, "Not ready", str(error), hint)
+
+    @routes.errorhandler(RunBusyError)
+    def busy(error: RunBusyError) -> Response | tuple[str, int]:
+        if _wants() == "text/html":
+            return _page(services, None, f"Not now: {error}. Try again in a moment.", 409)
+        hint = "try again after the seconds of Retry-After"
+        headers = {"Retry-After": str(error.retry_after)}
+        return problems.response(409, "A run is going on", str(error), hint, headers=headers)
+
+    return routes
+
+
+def _wants() -> str:
+    return request.accept_mimetypes.best_match(_KINDS) or _KINDS[0]
+
+
+def _answer(services: Services, run: Run) -> Response | tuple[str, int]:
+    status = {RunStatus.FAILED: 500, RunStatus.INTERRUPTED: 503}.get(run.status, 200)
+    if _wants() == "text/html":
+        return _page(services, run, "", status)
+    if _wants() == "text/plain":
+        return Response(f"{run.status.value}: {run.message}\n", status=status, mimetype="text/plain")
+    if run.status is RunStatus.FAILED:
+        hint = "mend what it names; the next run tries again by itself"
+        return problems.response(
+            500, "The run failed", run.message, hint, message=run.message, run_id=run.run_id
+        )
+    answer = jsonify(views.run(run))
+    answer.status_code = status
+    return answer
+
+
+def _going_on(run_id: str) -> Response:
+    address = url_for("reconcile.one_run", run_id=run_id)
+    answer = jsonify(
+        status="running",
+        message=f"the run goes on; GET {address} tells how it ends",
+        run_id=run_id,
+        location=address,
+    )
+    if _wants() == "text/plain":
+        answer = Response(f"running: GET {address} tells how it ends\n", mimetype="text/plain")
+    answer.headers["Location"] = address
+    answer.headers["Retry-After"] = "5"
+    answer.status_code = 202
+    return answer
+
+
+def _as_of_now(services: Services, run: Run) -> Run:
+    """Tell of a run whose process died: it cannot still be going on."""
+    settings = services.settings
+    longest = timedelta(seconds=settings.run_timeout + settings.reconcile_wait + 60)
+    if run.status is RunStatus.RUNNING and services.clock.now() - run.started_at > longest:
+        message = "its process ended before the run did; the next run mends what it left"
+        return msgspec.structs.replace(run, status=RunStatus.INTERRUPTED, message=message)
+    return run
+
+
+def _page(services: Services, run: Run | None, trouble: str, status: int) -> tuple[str, int]:
+    return render_template(
+        "reconcile.html",
+        run=run,
+        trouble=trouble,
+        missing=services.missing,
+        last=services.store.standing().last,
+        policy=services.settings.policy,
+    ), status

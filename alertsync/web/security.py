@@ -1,0 +1,53 @@
+"""Keeps other web sites from pressing our button, and what came from outside from being run in a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from flask import request
+
+from alertsync.web.problems import ProblemError
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def register(app: Flask) -> None:
+    """Check the origin of every request that changes something, and set the headers of every answer."""
+
+    @app.before_request
+    def refuse_other_origins() -> None:
+        if request.method not in _SAFE and not _same_origin():
+            raise ProblemError(
+                403,
+                "Cross-origin request refused",
+                "a page of another site asked a browser to send this request",
+                "open alertsync's own page, or use a client that is not a browser, such as curl",
+            )
+
+    @app.after_request
+    def set_headers(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def _same_origin() -> bool:
+    """Trust Sec-Fetch-Site where the browser sends it, else Origin; clients that send neither are no browsers."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc.lower() == request.host.lower()

@@ -1,0 +1,120 @@
+"""Runs that somebody asked for over HTTP.
+
+The run has a thread of its own, so that an answer can be given before it ends. At most one trigger a worker
+waits for the run lock; others are told at once that they come too late, so that the probes always find a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alertsync.errors import NotReadyError, RunBusyError
+from alertsync.models import Run, RunStatus
+from alertsync.reconciler import new_run_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from alertsync.reconciler import Reconciler
+    from alertsync.services import Services
+
+log = logging.getLogger(__name__)
+
+
+class Trigger:
+    """One run that was asked for: `run` once it has ended, or `error` if it could not be."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.run: Run | None = None
+        self.error: Exception | None = None
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """Wake who waits."""
+        self._ended.set()
+
+    def wait(self, seconds: float | None) -> Run | None:
+        """Wait for the end, at most `seconds`; give the run, None if it goes on, or raise its error."""
+        self._ended.wait(seconds)
+        if self.error is not None:
+            raise self.error
+        return self.run
+
+
+class Triggers:
+    """Starts runs for requests of this worker."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._waiting = threading.BoundedSemaphore(1)
+
+    def start(self, *, dry_run: bool) -> Trigger:
+        """Start a run; raise `NotReadyError` or `RunBusyError` if there can be none now."""
+        reconciler = self._services.reconciler
+        if reconciler is None:
+            missing = "; ".join(f"{name} {text}" for name, text in self._services.missing.items())
+            raise NotReadyError(missing)
+        wait = self._services.settings.reconcile_wait
+        if not self._waiting.acquire(blocking=False):
+            raise RunBusyError(
+                "another trigger already waits for a run to end", retry_after=max(int(wait), 5)
+            )
+        now = self._services.clock.now()
+        trigger = Trigger(new_run_id(now))
+        self._services.store.save_run(
+            Run(
+                run_id=trigger.run_id,
+                trigger="http",
+                dry_run=dry_run,
+                status=RunStatus.RUNNING,
+                message="the run waits for its turn",
+                started_at=now,
+            )
+        )
+        threading.Thread(
+            target=self._run, args=(reconciler, trigger, dry_run, wait), name=f"run-{trigger.run_id}"
+        ).start()
+        return trigger
+
+    def _run(self, reconciler: Reconciler, trigger: Trigger, dry_run: bool, wait: float) -> None:
+        release = _Once(self._waiting.release)
+        try:
+            trigger.run = reconciler.run_once(
+                "http", run_id=trigger.run_id, dry_run=dry_run, wait=wait, started=release
+            )
+        except Exception as error:  # noqa: BLE001  it is raised again where the request waits
+            trigger.error = error
+            self._leave_word(trigger, error)
+        finally:
+            release()
+            trigger.end()
+
+    def _leave_word(self, trigger: Trigger, error: Exception) -> None:
+        """Record a run that never began: its address may already have been given away."""
+        if not isinstance(error, RunBusyError):
+            log.error("a triggered run met an unexpected error", exc_info=error)
+        waiting = self._services.store.run(trigger.run_id)
+        if waiting is not None:
+            message = f"the run never began: {error}"
+            ended = msgspec.structs.replace(
+                waiting, status=RunStatus.FAILED, message=message, ended_at=self._services.clock.now()
+            )
+            self._services.store.save_run(ended)
+
+
+class _Once:
+    """Calls `release` the first time only."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release = release
+        self._done = False
+
+    def __call__(self) -> None:
+        if not self._done:
+            self._done = True
+            self._release()

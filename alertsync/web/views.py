@@ -1,0 +1,91 @@
+"""The JSON that people and scripts see: stable names, times in RFC 3339, in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from alertsync.models import Action, Decision, Run, Silence, Summary, Upstream
+
+
+def run(one: Run) -> dict[str, Any]:
+    """Show a run with its decisions and actions."""
+    return {
+        "status": one.status.value,
+        "message": one.message,
+        "inconsistencies_found": one.inconsistencies_found,
+        "inconsistencies_resolved": one.inconsistencies_resolved,
+        "inconsistencies_failed": one.inconsistencies_failed,
+        "duration_seconds": one.duration_seconds,
+        "run_id": one.run_id,
+        "trigger": one.trigger,
+        "dry_run": one.dry_run,
+        "started_at": _plain(one.started_at),
+        "ended_at": _plain(one.ended_at),
+        "actions": [action(each) for each in one.actions],
+        "decisions": [decision(each) for each in one.decisions],
+    }
+
+
+def decision(one: Decision) -> dict[str, Any]:
+    """Show a decision: what the alert group is, why, and what is done about it."""
+    group = one.alert_group
+    return {
+        "alert_group_id": group.id,
+        "title": group.title,
+        "state": group.state,
+        "integration_id": group.integration_id,
+        "created_at": _plain(group.created_at),
+        "url": group.url,
+        "decision": one.kind.value,
+        "reason": one.reason,
+        "inconsistent": one.inconsistent,
+        "action": one.action.value,
+        "held": one.held.value,
+        "silenced_until": _plain(one.silenced_until),
+        "members": [
+            {
+                "fingerprint": member.fingerprint,
+                "status": member.status.value,
+                "labels": member.labels,
+                "silenced_by": list(member.silenced_by),
+            }
+            for member in one.members
+        ],
+        "silences": [silence(each) for each in one.silences],
+    }
+
+
+def silence(one: Silence) -> dict[str, Any]:
+    """Show a silence: who, why, until when."""
+    return {
+        "id": one.id,
+        "created_by": one.created_by,
+        "comment": one.comment,
+        "starts_at": _plain(one.starts_at),
+        "ends_at": _plain(one.ends_at),
+    }
+
+
+def action(one: Action) -> dict[str, Any]:
+    """Show an action and how it ended."""
+    shown: dict[str, Any] = msgspec.to_builtins(one)
+    return shown
+
+
+def upstream(one: Upstream | None) -> dict[str, Any] | None:
+    """Show how an upstream was last seen; None if it never was."""
+    shown: dict[str, Any] | None = msgspec.to_builtins(one)
+    return shown
+
+
+def summary(one: Summary | None) -> dict[str, Any] | None:
+    """Show the last run that ended, without its decisions; None if there was none."""
+    shown: dict[str, Any] | None = msgspec.to_builtins(one)
+    return shown
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401  text or None
+    return msgspec.to_builtins(value)
