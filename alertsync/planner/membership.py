@@ -81,11 +81,13 @@ def _place(receiver: str, labels: Mapping[str, str]) -> tuple[str, frozenset[tup
     return receiver, frozenset(labels.items())
 
 
-def _member(alerts: list[Alert]) -> Member:
-    alert = min(alerts, key=lambda one: one.status.sleep)
+def _member(sightings: list[Alert]) -> Member:
+    """Judge an alert by all its sightings: the lightest sleep counts, and the silences that all of them name."""
+    alert = min(sightings, key=lambda one: one.status.sleep)
+    silences = set(alert.silenced_by).intersection(*(one.silenced_by for one in sightings))
     return Member(
         fingerprint=alert.fingerprint,
         status=alert.status,
         labels=alert.labels,
-        silenced_by=alert.silenced_by,
+        silenced_by=tuple(sorted(silences)),
     )

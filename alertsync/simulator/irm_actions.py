@@ -2,7 +2,8 @@
 
 Changes of one record. IRM looks at the state first and only then at whether the group is attached,
 which decides the words of its refusal (observed on Grafana OnCall 2026-01). Groups that are attached
-take what happens to their root without such a look, so a change must make sense in every state.
+take what happens to their root without such a look (read in OnCall's source, as what is said here of
+maintenance groups), so a change must make sense in every state.
 """
 
 from __future__ import annotations

@@ -171,7 +171,8 @@ class Irm(Directory):
         """Begin maintenance, or end it (None).
 
         In "maintenance" new groups are attached to a root group, which belongs to an integration
-        that no list shows, and are resolved with it in the end. In "debug" nobody is paged.
+        that no list shows, and are resolved with it in the end. In "debug" nobody is paged. (That
+        groups are attached was observed; the rest was read in OnCall's source.)
         """
         with self._now() as now:
             if integration.maintenance_root_id is not None:

@@ -8,7 +8,7 @@ can show (who is paged, which group takes a delivery) is checked below, as it wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -40,13 +40,13 @@ def firing(world: World, exchange: Exchange) -> None:
         world.deliver(payload)
 
 
-def after(*actions: str) -> Situation:
+def after(*actions: str, delay: int = 600) -> Situation:
     """Do actions, as the admin, to a firing group."""
 
     def situation(world: World, exchange: Exchange) -> None:
         group = world.firing(exchange)
         for action in actions:
-            world.irm.act(group.id, action, by=world.users["admin"], delay=600)
+            world.irm.act(group.id, action, by=world.users["admin"], delay=delay)
 
     return situation
 
@@ -254,8 +254,8 @@ ALERT_GROUPS: Cases = {
     "detail_noslash": ("the slash of a group is optional", firing),
     "detail_resolved": ("a resolved group names who resolved it", after("silence", "resolve")),
     "detail_silenced": ("a silenced group does not say until when", after("silence")),
-    "detail_silenced_forever": ("a group silenced for ever looks the same", after("silence")),
-    "detail_after_silence_zero": ("a group silenced with 0 looks the same", after("silence")),
+    "detail_silenced_forever": ("a group silenced for ever looks the same", after("silence", delay=-1)),
+    "detail_after_silence_zero": ("a group silenced with 0 looks the same", after("silence", delay=0)),
     "detail_ack_from_silenced": ("acknowledging ends a silence", after("silence", "acknowledge")),
     "detail_unresolved": ("an unresolved group looks as if nothing had been", after("resolve", "unresolve")),
     "detail_unsilenced": ("an unsilenced group looks as if nothing had been", after("silence", "unsilence")),
@@ -432,6 +432,17 @@ def test_a_silence_lasts_for_its_delay_and_0_and_minus_1_mean_for_ever(
     assert group.silenced_until == (world.clock.now + timedelta(seconds=seconds) if seconds else None)
 
 
+@pytest.mark.parametrize("action", ["silence", "acknowledge", "resolve"])
+def test_a_group_tells_when_something_was_done_to_it(action: str, world: World) -> None:
+    world.firing()
+    created, at = world.clock.now, world.clock.now + timedelta(seconds=5)
+    world.clock.advance(5)
+    world.send("POST", f"/api/v1/alert_groups/{{group}}/{action}/", json={"delay": 60})
+    shown = world.send("GET", "/api/v1/alert_groups/{group}/").json()
+    assert datetime.fromisoformat(shown["created_at"]) == created
+    assert datetime.fromisoformat(shown[f"{action.rstrip('e')}ed_at"]) == at
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 def test_a_wrong_method_breaks_the_server(method: str, world: World) -> None:
     world.firing()
@@ -604,6 +615,47 @@ def test_maintenance_collects_new_groups_pages_nobody_and_ends_with_all_resolved
     assert answer.json() == {"detail": "Can't resolve an attached alert group"}
     world.irm.set_maintenance(world.integration, None)
     assert (group.state, group.resolved_by) == ("resolved", None)
+
+
+def test_resolving_the_maintenance_group_ends_the_maintenance(world: World) -> None:
+    world.irm.set_maintenance(world.integration, "maintenance")
+    child = world.firing()
+    assert child.root_id is not None
+    world.names["group"] = child.root_id
+    refused = world.send("POST", "/api/v1/alert_groups/{group}/silence/", json={"delay": 60})
+    assert refused.json() == {"detail": "Can't silence a maintenance alert group"}
+    assert world.send("POST", "/api/v1/alert_groups/{group}/resolve/").status_code == 200
+    assert (world.state(), child.state, world.integration.maintenance_mode) == ("resolved", "resolved", None)
+
+
+def test_in_debug_maintenance_groups_stand_for_themselves_but_page_nobody(world: World) -> None:
+    world.irm.set_maintenance(world.integration, "debug")
+    assert world.firing().root_id is None
+    assert pages(world) == []
+
+
+def test_silencing_a_root_reopens_an_attached_group_that_was_resolved(world: World) -> None:
+    root, child = world.deliver(webhook("Root")), world.deliver(webhook("Child"))
+    world.irm.attach(child.id, root.id)
+    world.deliver(webhook("Child", status="resolved"))
+    assert child.state == "resolved"
+    world.irm.silence(root.id)
+    assert (child.state, child.resolved_at) == ("silenced", None)
+
+
+@pytest.mark.parametrize("action", ["silence", "acknowledge"])
+def test_a_group_takes_the_state_of_the_group_it_is_attached_to(action: str, world: World) -> None:
+    root, child = world.deliver(webhook("Root")), world.deliver(webhook("Child"))
+    world.irm.act(root.id, action, by=None)
+    world.irm.attach(child.id, root.id)
+    assert child.state == root.state
+
+
+def test_deleting_a_root_makes_the_groups_attached_to_it_escalate(world: World) -> None:
+    root, child = world.deliver(webhook("Root")), world.deliver(webhook("Child"))
+    world.irm.attach(child.id, root.id)
+    world.irm.delete(root.id)
+    assert (child.root_id, pages(world)) == (None, ["created", "created", "detached"])
 
 
 def test_two_clusters_with_equal_group_keys_share_a_group(world: World) -> None:

@@ -122,6 +122,17 @@ def test_a_webhook_that_is_not_taken_is_tried_again_and_its_resolved_not_lost(wo
     assert world.wait() == []
 
 
+def test_what_begins_and_ends_between_two_turns_of_a_calm_group_is_never_sent(world: World) -> None:
+    world.alertmanager.fire(A)
+    world.wait()
+    world.alertmanager.end(A)
+    assert world.wait() == [("resolved", "a")]
+
+    world.alertmanager.fire(B)
+    world.alertmanager.end(B)
+    assert world.wait() == []
+
+
 def test_a_receiver_without_a_webhook_notifies_nobody() -> None:
     world = World(webhooks={})
     world.alertmanager.fire(A)
