@@ -46,7 +46,7 @@ def _number(value: str, wants: str, low: float, high: float) -> float:
 def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
     def parser(value: str) -> int:
         wants = f"{what}, a whole number from {low} to {high}"
-        if not re.fullmatch(r"\d{1,9}", value.strip()):
+        if not re.fullmatch(r"[0-9]{1,9}", value.strip()):
             raise ValidationError(f"{value!r} cannot be used: wants {wants}")
         return int(_number(value, wants, low, high))
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from alertsync.models import Alert, AlertmanagerSnapshot
     from alertsync.planner.evidence import Stream
 
+
 class Membership(msgspec.Struct, frozen=True):
     """The members by fingerprint order, and what speaks of alerts that Alertmanager does not hold.
 

@@ -50,7 +50,11 @@ def muted(counts: dict[AlertStatus, int]) -> str:
 def unproven(found: Membership, doubt: str) -> str:
     """Say which alerts cannot be told to have ended, and why."""
     missing = len(found.absent) + found.nameless
-    what = f"{missing} of its alerts not found in Alertmanager" if missing else "no alert of it found in Alertmanager"
+    what = (
+        f"{missing} of its alerts not found in Alertmanager"
+        if missing
+        else "no alert of it found in Alertmanager"
+    )
     return f"{what}, which does not prove that they have ended: {doubt}"
 
 

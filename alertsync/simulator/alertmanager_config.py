@@ -4,11 +4,10 @@ Tests run one suite against both, so both must be configured from the same value
 them, the real binary gets them as YAML, and ``/api/v2/status`` of the simulator shows that same YAML.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-
-import yaml
 
 from alertsync.simulator.alertmanager_text import duration_text, equality_matchers, route_key
 
@@ -100,7 +99,7 @@ class Configuration:
         return taken or [self.routes[-1]]
 
     def yaml(self) -> str:
-        """Return the configuration file for the real program."""
+        """Return the configuration file for the real program: JSON, which is YAML too."""
         root = _route(self.routes[-1])
         root["routes"] = [_route(route) for route in self.routes[:-1]]
         root["group_wait"] = duration_text(self.group_wait)
@@ -113,7 +112,7 @@ class Configuration:
             "receivers": [self._receiver(name) for name in self.receivers],
             "templates": [],
         }
-        return yaml.safe_dump(document, sort_keys=False)
+        return json.dumps(document, indent=2)
 
     def _receiver(self, name: str) -> dict[str, object]:
         if name not in self.webhooks:

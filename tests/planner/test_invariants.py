@@ -105,7 +105,7 @@ def worlds(draw: st.DrawFn) -> Snapshots:
                 created_at=NOW - timedelta(minutes=draw(st.integers(0, 99))),
             )
         )
-        if stories and draw(st.booleans()):
+        if draw(st.booleans()) and stories:
             read[name] = deliveries(*stories, read_before=draw(st.sampled_from((-1, 1))))
     attached = draw(st.frozensets(st.sampled_from(("I0", "I1", "I2")), max_size=1))
     return Snapshots(irm(*groups, integrations=INTEGRATIONS), draw(alertmanagers()), read, attached)

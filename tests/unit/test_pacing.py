@@ -1,0 +1,101 @@
+"""Deadlines, the rate limit and the loop, on a clock that nobody waits for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from alertsync.clients.limiter import Limiter
+from alertsync.clock import Deadline
+from alertsync.config_parsers import RateLimit
+from alertsync.errors import RunBusyError, StoppedError
+from alertsync.locks import FileLock, held
+from alertsync.scheduler import Scheduler
+from tests.unit.clocks import FakeTime
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_limit_of_three_in_ten_seconds_lets_the_fourth_wait_for_the_first_to_leave_the_window() -> None:
+    time = FakeTime()
+    limiter = Limiter(RateLimit(3, 10), time.clock)
+    for _ in range(3):
+        assert limiter.wait_needed() == 0
+        limiter.note_sent()
+        time.sleep(2)
+    assert limiter.wait_needed() == 4
+    time.sleep(4)
+    assert limiter.wait_needed() == 0
+
+
+def test_a_server_that_wants_quiet_gets_it() -> None:
+    time = FakeTime()
+    limiter = Limiter(RateLimit(3, 10), time.clock)
+    limiter.close_for(46)
+    limiter.close_for(5)
+    assert limiter.wait_needed() == 46
+
+
+def test_a_deadline_ends_a_wait_when_the_process_is_asked_to_stop() -> None:
+    time = FakeTime()
+    deadline = Deadline(time.clock, 300, should_stop=lambda: time.passed > 3)
+    with pytest.raises(StoppedError):
+        deadline.sleep(60)
+    assert time.passed < 4
+
+
+def test_what_must_not_be_left_half_done_is_deaf_to_a_stop_but_not_to_time() -> None:
+    time = FakeTime()
+    deadline = Deadline(time.clock, 10, should_stop=lambda: True).without_stop(15)
+    deadline.check()
+    deadline.sleep(9)
+    assert deadline.remaining() == pytest.approx(1)
+
+
+def loop(time: FakeTime, path: Path, run: list[float], takes: float, until: float) -> None:
+    def work() -> None:
+        run.append(time.passed)
+        time.sleep(takes)
+        if len(run) == 2:
+            raise RunBusyError("another run is going on", 5)
+        if len(run) == 3:
+            raise ValueError("something unexpected")
+
+    Scheduler(work, FileLock(path), 60, time.clock, should_stop=lambda: time.passed >= until).serve()
+
+
+def test_the_loop_runs_at_once_then_at_its_interval_whatever_a_run_meets(tmp_path: Path) -> None:
+    time, runs = FakeTime(), list[float]()
+    loop(time, tmp_path / "leader.lock", runs, takes=5, until=290)
+    assert runs == pytest.approx([0, 60, 120, 180, 240])
+
+
+def test_runs_that_take_longer_than_the_interval_follow_one_another_without_piling_up(tmp_path: Path) -> None:
+    time, runs = FakeTime(), list[float]()
+    loop(time, tmp_path / "leader.lock", runs, takes=100, until=450)
+    assert runs == pytest.approx([0, 100, 200, 300, 400])
+
+
+def test_a_loop_without_the_leader_lock_stands_by_and_takes_over(tmp_path: Path) -> None:
+    time, runs = FakeTime(), list[float]()
+    leader = FileLock(tmp_path / "leader.lock")
+    assert leader.acquire()
+    loop(time, tmp_path / "leader.lock", runs, takes=1, until=30)
+    assert runs == []
+    leader.release()
+    loop(time, tmp_path / "leader.lock", runs, takes=1, until=60)
+    assert runs != []
+
+
+def test_a_lock_has_one_holder_at_a_time_in_one_process_too(tmp_path: Path) -> None:
+    time = FakeTime()
+    with held(tmp_path / "run.lock", time.clock, 0, lambda: False) as first:
+        assert first
+        with held(tmp_path / "run.lock", time.clock, 5, lambda: False) as second:
+            assert not second
+        assert time.passed == pytest.approx(5, abs=0.2)
+    with held(tmp_path / "run.lock", time.clock, 0, lambda: False) as third:
+        assert third
+    assert (tmp_path / "run.lock").exists()
