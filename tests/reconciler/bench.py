@@ -1,0 +1,111 @@
+"""The reconciler between two simulated servers over real HTTP, on one clock that tests move by hand."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from alertsync import bootstrap, config
+from alertsync.simulator import alertmanager_api, irm_api
+from alertsync.simulator.alertmanager_model import Alertmanager, Route
+from alertsync.simulator.irm_model import Irm
+from alertsync.simulator.wire import Server
+from tests.unit.clocks import FakeTime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pytest
+
+    from alertsync.models import Run
+    from alertsync.reconciler import Reconciler
+    from alertsync.services import Services
+    from alertsync.simulator.irm_records import Group, Integration
+
+TOKEN = "token-of-an-editor"
+
+
+@dataclass
+class Bench:
+    """Both servers, the services between them, and their time."""
+
+    time: FakeTime
+    irm: Irm
+    integration: Integration
+    alertmanager: Alertmanager
+    irm_server: Server
+    alertmanager_server: Server
+    services: Services
+
+    @property
+    def reconciler(self) -> Reconciler:
+        """The reconciler; there is one, as IRM is configured."""
+        assert self.services.reconciler is not None
+        return self.services.reconciler
+
+    def run(self, *, dry_run: bool = False) -> Run:
+        """Run once."""
+        return self.reconciler.run_once("test", dry_run=dry_run)
+
+    def fire(self, name: str, *instances: str) -> Group:
+        """Let alerts of one aggregation group fire and be delivered; give their alert group."""
+        for instance in instances or ("a",):
+            self.alertmanager.fire({"alertname": name, "instance": instance})
+        self.pass_time(6)
+        return self.group(name)
+
+    def group(self, name: str) -> Group:
+        """Give the newest alert group of that alert name."""
+        return next(group for group in reversed(self.irm.groups()) if (group.title or "").strip() == name)
+
+    def silence(self, name: str, *, minutes: float = 60, **labels: str) -> str:
+        """Silence alerts of that name."""
+        return self.alertmanager.silence(
+            {"alertname": name, **labels},
+            duration=timedelta(minutes=minutes),
+            created_by="ana@example.org",
+            comment="db migration",
+        )
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, and Alertmanager notify."""
+        self.time.sleep(seconds)
+        self.alertmanager.tick()
+
+    def resolves(self) -> list[str]:
+        """List the alert groups that IRM was asked to resolve, in that order."""
+        paths = [one.path for one in self.irm_server.received if one.path.endswith("/resolve/")]
+        return [path.split("/")[4] for path in paths]
+
+
+@contextlib.contextmanager
+def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: str) -> Iterator[Bench]:
+    """Set up the bench with these settings."""
+    time = FakeTime()
+    irm = Irm(clock=time.clock.now)
+    irm.add_user(TOKEN)
+    integration = irm.add_integration("production")
+    with contextlib.ExitStack() as stack:
+        irm_server = stack.enter_context(Server(irm_api.create_app(irm), name="irm"))
+        alertmanager = Alertmanager(
+            clock=time.clock.now,
+            routes=(Route("oncall", ("alertname",)),),
+            webhooks={"oncall": irm_server.url + integration.path},
+        )
+        alertmanager_server = stack.enter_context(
+            Server(alertmanager_api.create_app(alertmanager), name="alertmanager")
+        )
+        variables = {
+            "ALERTMANAGER_HOST": alertmanager_server.url,
+            "GRAFANA_IRM_URL": irm_server.url,
+            "GRAFANA_IRM_TOKEN": TOKEN,
+            "STATE_DIR": str(tmp_path / "state"),
+            **settings,
+        }
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        services = bootstrap.build(config.load(), time.clock)
+        yield Bench(time, irm, integration, alertmanager, irm_server, alertmanager_server, services)

@@ -1,0 +1,280 @@
+"""A run from end to end: what is read, decided, done, noted and remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from alertsync.errors import RunBusyError
+from alertsync.locks import held
+from alertsync.models import DecisionKind, Held, Outcome, Run, RunStatus
+from alertsync.simulator.wire import Fault
+from tests.reconciler.bench import bench
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def kinds(run: Run) -> dict[str, DecisionKind]:
+    return {decision.alert_group.title: decision.kind for decision in run.decisions}
+
+
+def test_a_silenced_alert_group_is_resolved_once_with_a_note_and_then_there_is_peace(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        disk, cpu = world.fire("Disk", "a", "b", "c"), world.fire("Cpu")
+        assert world.run().inconsistencies_found == 0
+        world.silence("Disk")
+        run = world.run()
+        assert (run.status, run.inconsistencies_found, run.inconsistencies_resolved) == (
+            RunStatus.SUCCESS,
+            1,
+            1,
+        )
+        assert (disk.state, cpu.state) == ("resolved", "firing")
+        assert world.resolves() == [disk.id]
+        [note] = disk.notes
+        assert "all 3 alerts silenced by ana@example.org until" in note.text
+        assert "«db migration»" in note.text
+        assert run.run_id in note.text
+        assert world.run().inconsistencies_found == 0
+        assert world.resolves() == [disk.id]
+
+
+def test_deliveries_are_read_only_where_they_could_matter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        world.fire("Disk", "a")
+        world.fire("Disk", "b")
+        world.fire("Cpu", "a")
+        world.fire("Cpu", "b")
+        assert world.group("Disk").deliveries[1:]
+        world.silence("Disk")
+        world.irm_server.clear()
+        assert world.run().inconsistencies_resolved == 1
+        asked = [one.query for one in world.irm_server.received if one.path == "/api/v1/alerts/"]
+        assert len(asked) == 1
+        assert world.group("Disk").id in asked[0]
+
+
+def test_an_alert_that_fires_between_the_readings_is_seen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The deliveries are read after Alertmanager, so Alertmanager must be read again after them."""
+    with bench(monkeypatch, tmp_path) as world:
+        world.fire("Disk", "a")
+        world.fire("Disk", "b")
+        silenced = world.group("Disk")
+        world.silence("Disk", instance="a")
+        world.silence("Disk", instance="b")
+        plain = world.reconciler.irm.deliveries
+
+        def then_another_fires(*args: object, **kwargs: object) -> object:
+            world.alertmanager.fire({"alertname": "Disk", "instance": "c"})
+            world.pass_time(6)
+            return plain(*args, **kwargs)  # type: ignore[arg-type]  # passed on as it came
+
+        monkeypatch.setattr(world.reconciler.irm, "deliveries", then_another_fires)
+        run = world.run()
+        assert kinds(run) == {"Disk": DecisionKind.PARTIALLY_SILENCED}
+        assert silenced.state == "firing"
+
+
+def test_a_reading_that_has_grown_old_is_confirmed_before_it_is_acted_upon(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        first, second, third = world.fire("Disk"), world.fire("Cpu"), world.fire("Net")
+        silences = {name: world.silence(name) for name in ("Disk", "Cpu", "Net")}
+        plain = world.reconciler.irm.resolve
+
+        def slowly(*args: object) -> None:
+            plain(*args)  # type: ignore[arg-type]  # passed on as it came
+            world.time.sleep(11)
+            if world.resolves() == [first.id]:
+                world.alertmanager.expire(silences["Cpu"])
+
+        monkeypatch.setattr(world.reconciler.irm, "resolve", slowly)
+        run = world.run()
+        outcomes = {action.alert_group_id: action for action in run.actions}
+        assert outcomes[first.id].outcome is Outcome.RESOLVED
+        assert outcomes[second.id].outcome is Outcome.CANCELLED
+        assert "CONSISTENT" in outcomes[second.id].detail
+        assert outcomes[third.id].outcome is Outcome.RESOLVED
+        assert (first.state, second.state, third.state) == ("resolved", "firing", "resolved")
+        assert run.status is RunStatus.SUCCESS
+
+
+def test_an_alert_group_that_irm_changed_in_the_meantime_is_left_to_the_next_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, CONFIRM_AFTER="0") as world:
+        disk = world.fire("Disk")
+        world.silence("Disk")
+        plain = world.reconciler.alertmanager.snapshot
+
+        def then_somebody_acts(*args: object) -> object:
+            snapshot = plain(*args)  # type: ignore[arg-type]  # passed on as it came
+            world.irm.acknowledge(disk.id)
+            world.time.sleep(1)
+            return snapshot
+
+        monkeypatch.setattr(world.reconciler.alertmanager, "snapshot", then_somebody_acts)
+        [action] = world.run().actions
+        assert action.outcome is Outcome.CANCELLED
+        assert disk.state == "acknowledged"
+
+
+def test_no_more_than_the_brake_allows_and_the_oldest_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, MAX_ACTIONS_PER_RUN="2") as world:
+        groups = [world.fire(name) for name in ("Disk", "Cpu", "Net")]
+        for name in ("Net", "Cpu", "Disk"):
+            world.silence(name)
+        run = world.run()
+        assert run.inconsistencies_found == 3
+        assert world.resolves() == [groups[0].id, groups[1].id]
+        assert [one.alert_group.title for one in run.decisions if one.held is Held.MAX_ACTIONS] == ["Net"]
+        assert "1 waiting for the next run (MAX_ACTIONS_PER_RUN)" in run.message
+        assert world.run().inconsistencies_resolved == 1
+        assert groups[2].state == "resolved"
+
+
+def test_an_attached_alert_group_is_tried_once_and_then_remembered_for_an_hour(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        root, child = world.fire("Root"), world.fire("Disk")
+        world.irm.attach(child.id, root.id)
+        world.silence("Disk")
+        [action] = world.run().actions
+        assert (action.outcome, action.alert_group_id) == (Outcome.ATTACHED, child.id)
+        assert kinds(world.run())["Disk"] is DecisionKind.ATTACHED
+        assert world.resolves() == [child.id]
+        world.time.sleep(3700)
+        world.silence("Disk")
+        world.run()
+        assert world.resolves() == [child.id, child.id]
+
+
+def test_a_dry_run_shows_the_plan_and_changes_nothing_that_is_published(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        disk = world.fire("Disk")
+        world.run()
+        world.silence("Disk")
+        before = (world.services.store.metrics_page(), world.services.store.last_run())
+        run = world.run(dry_run=True)
+        assert (run.inconsistencies_found, run.inconsistencies_resolved, run.dry_run) == (1, 0, True)
+        assert [one.held for one in run.decisions] == [Held.DRY_RUN]
+        assert disk.state == "firing"
+        assert (world.services.store.metrics_page(), world.services.store.last_run()) == before
+        assert world.services.store.run(run.run_id) == run
+
+
+def test_somebody_was_faster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        disk, cpu = world.fire("Disk"), world.fire("Cpu")
+        world.silence("Disk")
+        world.silence("Cpu")
+        plain = world.reconciler.alertmanager.snapshot
+
+        def then_somebody_acts(*args: object) -> object:
+            snapshot = plain(*args)  # type: ignore[arg-type]  # passed on as it came
+            world.irm.resolve(disk.id)
+            world.irm.delete(cpu.id)
+            return snapshot
+
+        monkeypatch.setattr(world.reconciler.alertmanager, "snapshot", then_somebody_acts)
+        run = world.run()
+        assert [action.outcome for action in run.actions] == [Outcome.ALREADY_RESOLVED, Outcome.DELETED]
+        assert (run.status, run.inconsistencies_resolved, run.inconsistencies_failed) == (
+            RunStatus.SUCCESS,
+            1,
+            0,
+        )
+
+
+def test_a_note_that_cannot_be_written_undoes_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        disk = world.fire("Disk")
+        world.silence("Disk")
+        world.irm_server.inject(Fault("status", path="/resolution_notes/", status=500))
+        [action] = world.run().actions
+        assert (action.outcome, action.note) == (Outcome.RESOLVED, "failed")
+        assert "the note could not be written" in action.detail
+        assert disk.state == "resolved"
+
+
+def test_notes_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with bench(monkeypatch, tmp_path, RESOLUTION_NOTES="false") as world:
+        disk = world.fire("Disk")
+        world.silence("Disk")
+        [action] = world.run().actions
+        assert (action.note, disk.notes) == ("off", [])
+
+
+def test_a_stop_is_heard_between_two_actions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        first, second = world.fire("Disk"), world.fire("Cpu")
+        world.silence("Disk")
+        world.silence("Cpu")
+        world.services.stop.attach(lambda: bool(world.resolves()))
+        run = world.run()
+        assert [action.outcome for action in run.actions] == [Outcome.RESOLVED, Outcome.NOT_ATTEMPTED]
+        assert (first.state, second.state) == ("resolved", "firing")
+        assert first.notes
+        assert run.status is RunStatus.PARTIAL
+
+
+def test_a_stop_while_reading_ends_the_run_and_counts_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        world.fire("Disk")
+        world.services.stop.attach(lambda: True)
+        assert world.run().status is RunStatus.INTERRUPTED
+        assert world.services.store.standing().last is None
+
+
+def test_two_runs_never_overlap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        lock = world.services.directory / "run.lock"
+        with held(lock, world.time.clock, 0, lambda: False), pytest.raises(RunBusyError):
+            world.reconciler.run_once("test", wait=5)
+        assert world.irm_server.received == ()
+        assert world.run().status is RunStatus.SUCCESS
+
+
+def test_counters_outlive_the_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        world.fire("Disk")
+        world.silence("Disk")
+        world.run()
+    with bench(monkeypatch, tmp_path) as world:
+        world.run()
+        counters = world.services.store.standing().counters
+        assert (counters.runs, counters.resolved, sum(counters.durations)) == (2, 1, 2)
+
+
+def test_a_bug_of_ours_fails_the_run_and_not_the_service(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr("alertsync.reconciler.plan", broken)
+        run = world.run()
+        assert run.status is RunStatus.FAILED
+        assert "unexpected error" in run.message
+        assert "ZeroDivision" not in run.message
+        assert world.services.store.standing().counters.failures == 1
