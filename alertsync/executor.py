@@ -57,8 +57,6 @@ class Executor:
         actions: list[Action] = []
         hopeless = ""
         for decision in decisions:
-            if not hopeless and deadline.should_stop():
-                hopeless = "alertsync is stopping"
             if hopeless:
                 actions.append(self._ended(decision, Outcome.NOT_ATTEMPTED, hopeless))
                 continue

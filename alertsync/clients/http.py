@@ -118,13 +118,15 @@ class Http:
             )
 
         def done_trying(state: tenacity.RetryCallState) -> bool:
-            return state.attempt_number >= _ATTEMPTS or state.upcoming_sleep >= deadline.remaining()
+            # An attempt whose outcome is unclear is reported as that, not as never made, if we are to stop.
+            out_of_time = state.upcoming_sleep >= deadline.remaining() or deadline.should_stop()
+            return state.attempt_number >= _ATTEMPTS or out_of_time
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(worth_repeating),
             stop=done_trying,
             wait=self._wait,
-            sleep=deadline.sleep,
+            sleep=deadline.nap,
             reraise=True,
         )
         return retrying(self._once, request, deadline)

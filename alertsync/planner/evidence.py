@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 class Stream(msgspec.Struct, frozen=True):
     """The deliveries of one (externalURL, groupKey): the newest, and every fingerprint left firing.
 
-    `fires` tells whether the newest delivery says that anything fires. `last_word` is None for a legacy
-    alert, which names no receiver and no labels.
+    `last_word` is None for a legacy alert, which names no receiver and no labels.
     """
 
     external_url: str | None
     last_word: Webhook | None
     firing: frozenset[str]
-    fires: bool
+
+    @property
+    def fires(self) -> bool:
+        """Whether something may still fire: an alert that was left firing, or one that was cut from the payload."""
+        return bool(self.firing) or (self.last_word is not None and self.last_word.truncated > 0)
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -93,10 +96,9 @@ def _statuses(content: Webhook | LegacyAlert) -> dict[str, bool]:
 def _stream(newest: Webhook | LegacyAlert, said: dict[str, bool]) -> Stream:
     firing = frozenset(fingerprint for fingerprint, fires in said.items() if fires)
     if isinstance(newest, LegacyAlert):
-        return Stream(external_url=None, last_word=None, firing=firing, fires=newest.firing)
+        return Stream(external_url=None, last_word=None, firing=firing)
     return Stream(
         external_url=newest.external_url,
         last_word=newest,
         firing=firing,
-        fires=bool(newest.firing) or newest.truncated > 0,
     )

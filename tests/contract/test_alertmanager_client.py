@@ -1,0 +1,203 @@
+"""Our Alertmanager client reads the same from the simulator and from the real program."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from alertsync.clients.alertmanager import AlertmanagerClient
+from alertsync.clients.http import Endpoint, HeaderAuth, Http
+from alertsync.clock import Clock, Deadline
+from alertsync.models import Alert, AlertmanagerSnapshot, AlertStatus, Matcher
+from alertsync.simulator.alertmanager_config import InhibitRule, Route
+from alertsync.simulator.wire import Fault
+from tests.servers import AlertmanagerUnderTest, RealAlertmanager, SimulatedAlertmanager, poll_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROUTES = (
+    Route("payments", ("alertname", "service"), {"team": "payments"}),
+    Route("team.x+prod (1)", ("alertname",)),
+)
+RULES = (InhibitRule({"alertname": "RackDown"}, {"alertname": "HostDown"}, ("rack",)),)
+PREFIX = "/alertmanager"
+
+
+@pytest.fixture(params=["simulated", "real"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlertmanagerUnderTest]:
+    if request.param == "real":
+        with RealAlertmanager(tmp_path, routes=ROUTES, inhibit_rules=RULES, route_prefix=PREFIX) as real:
+            yield real
+    else:
+        with SimulatedAlertmanager(routes=ROUTES, inhibit_rules=RULES, route_prefix=PREFIX) as simulated:
+            yield simulated
+
+
+def client(server: AlertmanagerUnderTest) -> AlertmanagerClient:
+    endpoint = Endpoint("alertmanager", server.url, HeaderAuth(None), {}, timeout=10)
+    return AlertmanagerClient(Http(endpoint, Clock(), jitter=random.Random(1)))
+
+
+def soon() -> Deadline:
+    return Deadline(Clock(), 20)
+
+
+def snapshot_of(server: AlertmanagerUnderTest) -> AlertmanagerSnapshot:
+    return client(server).snapshot(soon())
+
+
+def alerts_of(snapshot: AlertmanagerSnapshot) -> dict[str, Alert]:
+    return {alert.labels["alertname"]: alert for group in snapshot.groups for alert in group.alerts}
+
+
+def once_grouped(server: AlertmanagerUnderTest, count: int) -> AlertmanagerSnapshot:
+    def probe() -> AlertmanagerSnapshot | None:
+        snapshot = snapshot_of(server)
+        return snapshot if sum(len(group.alerts) for group in snapshot.groups) == count else None
+
+    found = poll_until(probe, what=f"{count} alerts in aggregation groups")
+    assert found is not None
+    return found
+
+
+def test_an_empty_alertmanager_is_a_snapshot_too(server: AlertmanagerUnderTest) -> None:
+    snapshot = snapshot_of(server)
+    assert (snapshot.groups, snapshot.silences, snapshot.settled) == ((), (), True)
+    assert snapshot.version.count(".") == 2
+    now = datetime.now(tz=UTC)
+    assert now - timedelta(minutes=1) < snapshot.started_at <= now + timedelta(seconds=1)
+    assert abs(snapshot.clock - now) < timedelta(seconds=3)
+    assert snapshot.read_at <= now
+
+
+def test_aggregation_groups_are_read_with_receiver_labels_and_alerts(server: AlertmanagerUnderTest) -> None:
+    fingerprint = server.fire(
+        {"alertname": "Slow", "service": "shop", "team": "payments"}, {"summary": "4 s"}
+    )
+    server.fire({"alertname": "Disk", "instance": "a"})
+    groups = {group.receiver: group for group in once_grouped(server, 2).groups}
+    assert set(groups) == {"payments", "team.x+prod (1)"}
+    assert groups["payments"].labels == {"alertname": "Slow", "service": "shop"}
+    [slow] = groups["payments"].alerts
+    assert slow == Alert(
+        fingerprint=fingerprint,
+        labels={"alertname": "Slow", "service": "shop", "team": "payments"},
+        status=AlertStatus.ACTIVE,
+        annotations={"summary": "4 s"},
+    )
+
+
+def test_a_silence_shows_in_the_very_next_snapshot_and_its_end_too(server: AlertmanagerUnderTest) -> None:
+    server.fire({"alertname": "Disk", "instance": "a"})
+    once_grouped(server, 1)
+    silence_id = server.silence(
+        {"alertname": "Disk"}, duration=timedelta(hours=1), created_by="ana@example.org", comment="migration"
+    )
+    snapshot = snapshot_of(server)
+    disk = alerts_of(snapshot)["Disk"]
+    assert (disk.status, disk.silenced_by) == (AlertStatus.SILENCED, (silence_id,))
+    [silence] = snapshot.silences
+    assert (silence.id, silence.state, silence.created_by, silence.comment) == (
+        silence_id,
+        "active",
+        "ana@example.org",
+        "migration",
+    )
+    assert silence.matchers == (Matcher(name="alertname", value="Disk"),)
+    assert timedelta(minutes=59) < silence.ends_at - snapshot.clock <= timedelta(minutes=61)
+    server.expire(silence_id)
+    snapshot = snapshot_of(server)
+    assert alerts_of(snapshot)["Disk"].status is AlertStatus.ACTIVE
+    assert snapshot.silences == (), "expired silences stay listed for days, and hold nothing"
+
+
+def test_an_inhibited_alert_is_muted_not_silenced(server: AlertmanagerUnderTest) -> None:
+    server.fire({"alertname": "HostDown", "rack": "r1"})
+    server.fire({"alertname": "RackDown", "rack": "r1"})
+    once_grouped(server, 2)
+
+    def inhibited() -> bool:
+        return alerts_of(snapshot_of(server))["HostDown"].status is AlertStatus.MUTED
+
+    poll_until(inhibited, what="HostDown is inhibited")
+    assert alerts_of(snapshot_of(server))["RackDown"].status is AlertStatus.ACTIVE
+
+
+def test_an_alert_that_is_inhibited_and_silenced_is_silenced(server: AlertmanagerUnderTest) -> None:
+    server.fire({"alertname": "HostDown", "rack": "r1"})
+    server.fire({"alertname": "RackDown", "rack": "r1"})
+    server.silence({"alertname": "HostDown"}, duration=timedelta(hours=1), created_by="ana", comment="")
+    once_grouped(server, 2)
+    assert alerts_of(snapshot_of(server))["HostDown"].status is AlertStatus.SILENCED
+
+
+def test_an_alert_that_ended_is_there_no_more(server: AlertmanagerUnderTest) -> None:
+    server.fire({"alertname": "Disk", "instance": "a"})
+    once_grouped(server, 1)
+    server.end({"alertname": "Disk", "instance": "a"})
+    poll_until(lambda: not alerts_of(snapshot_of(server)), what="the alert leaves the list")
+
+
+def test_after_a_restart_it_holds_no_alert_but_says_when_it_started(server: AlertmanagerUnderTest) -> None:
+    server.fire({"alertname": "Disk", "instance": "a"})
+    server.silence({"alertname": "Disk"}, duration=timedelta(hours=1), created_by="ana", comment="")
+    before = once_grouped(server, 1)
+    server.restart()
+    after = snapshot_of(server)
+    assert after.groups == ()
+    assert after.started_at > before.started_at
+    assert len(after.silences) == 1
+
+
+def test_alerts_are_read_as_alertmanager_shows_them(server: AlertmanagerUnderTest) -> None:
+    server.fire({"alertname": "Disk", "instance": "a"}, {"summary": "full"})
+    silence_id = server.silence(
+        {"alertname": "Disk"}, duration=timedelta(hours=1), created_by="ana", comment=""
+    )
+    [alert], [silence] = client(server).alerts(soon())
+    assert alert["labels"] == {"alertname": "Disk", "instance": "a"}
+    assert alert["annotations"] == {"summary": "full"}
+    assert alert["receivers"] == [{"name": "team.x+prod (1)"}]
+    assert alert["status"]["silencedBy"] == [silence_id] == [silence.id]
+    assert client(server).version(soon()) == snapshot_of(server).version
+
+
+STATES = [
+    pytest.param(
+        "unprocessed", ["s1"], [], [], AlertStatus.ACTIVE, id="unprocessed is active, whatever it names"
+    ),
+    pytest.param("active", ["s1"], [], [], AlertStatus.ACTIVE, id="active is active, whatever it names"),
+    pytest.param("suppressed", [], [], [], AlertStatus.ACTIVE, id="suppressed by nothing is active"),
+    pytest.param("some new state", ["s1"], [], [], AlertStatus.ACTIVE, id="a state to come is active"),
+    pytest.param(
+        "suppressed", ["s1"], ["f1"], ["m1"], AlertStatus.SILENCED, id="silenced among others is silenced"
+    ),
+    pytest.param("suppressed", [], ["f1"], [], AlertStatus.MUTED, id="inhibited is muted"),
+    pytest.param("suppressed", [], [], ["m1"], AlertStatus.MUTED, id="a mute time is muted"),
+]
+
+
+@pytest.mark.parametrize(("state", "silenced", "inhibited", "muted", "expected"), STATES)
+def test_an_alert_is_quiet_only_if_alertmanager_says_that_and_why(
+    state: str, silenced: list[str], inhibited: list[str], muted: list[str], expected: AlertStatus
+) -> None:
+    status = {"state": state, "silencedBy": silenced, "inhibitedBy": inhibited, "mutedBy": muted}
+    alert = {"fingerprint": "f", "labels": {"alertname": "Disk"}, "annotations": {}, "status": status}
+    group = [{"labels": {}, "receiver": {"name": "r"}, "alerts": [alert]}]
+    with SimulatedAlertmanager(routes=ROUTES) as server:
+        body = msgspec.json.encode(group)
+        server.server.inject(Fault("status", path="/alerts/groups", status=200, body=body))
+        assert alerts_of(snapshot_of(server))["Disk"].status is expected
+
+
+def test_a_cluster_that_settles_is_seen_to() -> None:
+    with SimulatedAlertmanager(routes=ROUTES) as server:
+        for status, settled in (("settling", False), ("ready", True), ("disabled", True)):
+            server.model.cluster_status = status
+            assert snapshot_of(server).settled is settled
