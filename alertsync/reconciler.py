@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,14 +19,11 @@ from alertsync.errors import RunBusyError, StoppedError, UpstreamError
 from alertsync.executor import Executor
 from alertsync.locks import held
 from alertsync.models import (
-    DecisionKind,
     Outcome,
     Run,
     RunStatus,
-    Snapshots,
-    Upstream,
 )
-from alertsync.planner.plan import plan, wanting
+from alertsync.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +35,6 @@ if TYPE_CHECKING:
     from alertsync.clock import Clock
     from alertsync.models import (
         Action,
-        AlertmanagerSnapshot,
-        Decision,
-        Deliveries,
-        IrmSnapshot,
         Plan,
         Policy,
         Standing,
@@ -49,8 +42,6 @@ if TYPE_CHECKING:
     from alertsync.store.files import FileStore
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _ATTACHED_FOR_SECONDS = 3600
 """How long we believe that an alert group is attached; then it is tried again."""
@@ -137,15 +128,24 @@ class _Attempt:
         self._clock = reconciler.clock
         self._deadline = Deadline(reconciler.clock, reconciler.limits.run_timeout, reconciler.should_stop)
         self._standing = reconciler.store.standing()
-        self._upstreams: dict[str, Upstream] = {}
         self._began = reconciler.clock.monotonic()
-        self._snapshots: Snapshots | None = None
+        self._observer = Observer(
+            reconciler.irm,
+            reconciler.alertmanager,
+            policy,
+            reconciler.clock,
+            self._deadline,
+            max_deliveries=reconciler.limits.max_deliveries,
+            confirm_after=reconciler.limits.confirm_after,
+        )
 
     def finish(self) -> Run:
         """Run to the end, whatever it is, and record it."""
         try:
-            planned = self._look()
-            executor = Executor(self._to.irm, self._clock, self._confirm, notes=self._to.limits.notes)
+            planned = self._observer.look(frozenset(self._fresh_attached(self._standing)))
+            executor = Executor(
+                self._to.irm, self._clock, self._observer.confirm, notes=self._to.limits.notes
+            )
             actions = executor.execute(planned.actions, self._run.run_id, self._deadline)
             run = self._ended(*report.outcome(planned, actions), planned, actions)
         except UpstreamError as error:
@@ -159,80 +159,6 @@ class _Attempt:
             )
         self._record(run)
         return run
-
-    def _look(self) -> Plan:
-        """Read both systems and plan; read the deliveries that the plan wants, and plan again.
-
-        Alertmanager is read after whatever was read of IRM, so that an alert that a delivery names and that
-        Alertmanager does not hold has ended rather than not begun.
-        """
-        irm = self._read_irm()
-        attached = self._known_attached()
-        deliveries: dict[str, Deliveries] = {}
-        while True:
-            snapshots = Snapshots(irm, self._read_alertmanager(), deliveries, attached)
-            planned = plan(snapshots, self._policy, self._clock.now())
-            self._snapshots = snapshots
-            unread = [one.alert_group.id for one in wanting(planned, self._policy)]
-            if not unread:
-                return planned
-            at_most = self._to.limits.max_deliveries
-            deliveries = deliveries | {
-                group_id: self._to.irm.deliveries(group_id, self._deadline, at_most=at_most)
-                for group_id in unread
-            }
-
-    def _confirm(self, decision: Decision) -> Decision:
-        """Judge an alert group anew if what was read of it is older than `confirm_after`."""
-        assert self._snapshots is not None  # noqa: S101  actions come from a plan, a plan from snapshots
-        known, alert_group = self._snapshots, decision.alert_group
-        oldest = min(known.irm.read_at, known.alertmanager.read_at)
-        if (self._clock.now() - oldest).total_seconds() <= self._to.limits.confirm_after:
-            return decision
-        now = self._to.irm.alert_group(alert_group.id, self._deadline)
-        if (now.alerts_count, now.state) != (alert_group.alerts_count, alert_group.state):
-            why = "IRM has changed it since it was read"
-            return msgspec.structs.replace(decision, kind=DecisionKind.UNKNOWN, reason=why)
-        age = (self._clock.now() - known.alertmanager.read_at).total_seconds()
-        if age > self._to.limits.confirm_after:
-            known = msgspec.structs.replace(known, alertmanager=self._read_alertmanager())
-            self._snapshots = known
-        planned = plan(known, self._policy, self._clock.now())
-        return next(one for one in planned.decisions if one.alert_group.id == alert_group.id)
-
-    def _read_irm(self) -> IrmSnapshot:
-        return self._seen("irm", lambda: self._to.irm.snapshot(self._deadline), lambda _: "")
-
-    def _read_alertmanager(self) -> AlertmanagerSnapshot:
-        return self._seen(
-            "alertmanager",
-            lambda: self._to.alertmanager.snapshot(self._deadline),
-            lambda snapshot: snapshot.version,
-        )
-
-    def _seen(self, name: str, read: Callable[[], T], version: Callable[[T], str]) -> T:
-        """Read an upstream, and note how it was seen."""
-        began = self._clock.monotonic()
-        try:
-            value = read()
-        except UpstreamError as error:
-            self._upstreams[name] = Upstream(
-                reachable=False,
-                seen_at=self._clock.now(),
-                seconds=round(self._clock.monotonic() - began, 3),
-                error=str(error),
-            )
-            raise
-        self._upstreams[name] = Upstream(
-            reachable=True,
-            seen_at=self._clock.now(),
-            seconds=round(self._clock.monotonic() - began, 3),
-            version=version(value),
-        )
-        return value
-
-    def _known_attached(self) -> frozenset[str]:
-        return frozenset(self._fresh_attached(self._standing))
 
     def _fresh_attached(self, standing: Standing) -> dict[str, datetime]:
         now = self._clock.now()
@@ -255,7 +181,7 @@ class _Attempt:
             message=message,
             ended_at=self._clock.now(),
             duration_seconds=round(self._clock.monotonic() - self._began, 3),
-            upstreams=self._upstreams,
+            upstreams=self._observer.upstreams,
             **report.counts(planned, actions),
         )
 
@@ -272,7 +198,8 @@ class _Attempt:
         }
         standing = msgspec.structs.replace(standing, attached=attached)
         self._to.store.publish(standing, metrics.render_standing(standing))
-        if self._snapshots is not None and run.status is not RunStatus.FAILED:
-            labels = self._to.alert_metrics
-            page = metrics.render_alerts(self._snapshots.alertmanager, labels.labels, labels.annotations)
+        seen = self._observer.alertmanager
+        if seen is not None and run.status is not RunStatus.FAILED:
+            shown = self._to.alert_metrics
+            page = metrics.render_alerts(seen, shown.labels, shown.annotations)
             self._to.store.publish_decisions(run, page)

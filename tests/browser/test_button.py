@@ -128,5 +128,5 @@ def test_nothing_sticks_out_of_the_window(page: Page, width: int) -> None:
 def test_no_inline_code_and_no_foreign_address_is_needed(page: Page) -> None:
     page.open()
     page.press()
-    log = page.browser.get_log("browser")
+    log = page.browser.get_log("browser")  # type: ignore[no-untyped-call]  # selenium ships no types for it
     assert [entry for entry in log if entry["level"] == "SEVERE"] == []

@@ -272,7 +272,7 @@ def test_a_bug_of_ours_fails_the_run_and_not_the_service(
         def broken(*_: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr("alertsync.reconciler.plan", broken)
+        monkeypatch.setattr("alertsync.observer.plan", broken)
         run = world.run()
         assert run.status is RunStatus.FAILED
         assert "unexpected error" in run.message

@@ -1,0 +1,76 @@
+"""What Alertmanager said."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Matcher(msgspec.Struct, frozen=True):
+    """One condition of a silence on one label."""
+
+    name: str
+    value: str
+    is_regex: bool = False
+    is_equal: bool = True
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """A silence that is not expired; `state` is "active" or "pending"."""
+
+    id: str
+    state: str
+    matchers: tuple[Matcher, ...]
+    starts_at: datetime
+    ends_at: datetime
+    created_by: str = ""
+    comment: str = ""
+
+
+class AlertStatus(StrEnum):
+    """What Alertmanager does with an alert: tell its receivers, or keep quiet, and why."""
+
+    ACTIVE = "active"
+    MUTED = "muted"
+    SILENCED = "silenced"
+
+    @property
+    def sleep(self) -> int:
+        """How deep it sleeps: where one alert has several statuses, the lowest counts."""
+        return ("active", "muted", "silenced").index(self.value)
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """An alert as it stands in one aggregation group."""
+
+    fingerprint: str
+    labels: dict[str, str]
+    status: AlertStatus
+    annotations: dict[str, str] = {}
+    silenced_by: tuple[str, ...] = ()
+
+
+class AggregationGroup(msgspec.Struct, frozen=True):
+    """The alerts that Alertmanager notifies together: a receiver and the labels it groups by."""
+
+    receiver: str
+    labels: dict[str, str]
+    alerts: tuple[Alert, ...]
+
+
+class AlertmanagerSnapshot(msgspec.Struct, frozen=True):
+    """All that one Alertmanager knew; exists only if every part of it arrived and parsed.
+
+    `clock` is the server's own time when the last part was read; `read_at` is our time when the first part
+    was asked for, so that its age counts from then.
+    """
+
+    groups: tuple[AggregationGroup, ...]
+    silences: tuple[Silence, ...]
+    started_at: datetime
+    settled: bool
+    version: str
+    clock: datetime
+    read_at: datetime

@@ -1,0 +1,121 @@
+"""The eyes of a run: reads both systems in the order that makes the reading safe, and plans on what it saw.
+
+IRM is read before Alertmanager, and Alertmanager again after any delivery, so that an alert that a delivery
+names and Alertmanager does not hold has ended rather than not yet begun.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from alertsync.errors import UpstreamError
+from alertsync.models import DecisionKind, Snapshots, Upstream
+from alertsync.planner.plan import plan, wanting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from alertsync.clients.alertmanager import AlertmanagerClient
+    from alertsync.clients.irm import IrmClient
+    from alertsync.clock import Clock, Deadline
+    from alertsync.models import AlertmanagerSnapshot, Decision, Deliveries, IrmSnapshot, Plan, Policy
+
+T = TypeVar("T")
+
+
+class Observer:
+    """Reads for one run, until `deadline`; `confirm_after` is in seconds.
+
+    `upstreams` tells how each system was last seen, `alertmanager` the last snapshot of it, if there is one.
+    Every method raises `UpstreamError`.
+    """
+
+    def __init__(  # noqa: PLR0913  both systems, the rules and the bounds of a run
+        self,
+        irm: IrmClient,
+        alertmanager: AlertmanagerClient,
+        policy: Policy,
+        clock: Clock,
+        deadline: Deadline,
+        *,
+        max_deliveries: int,
+        confirm_after: float,
+    ) -> None:
+        self._irm = irm
+        self._alertmanager = alertmanager
+        self._policy = policy
+        self._clock = clock
+        self._deadline = deadline
+        self._max_deliveries = max_deliveries
+        self._confirm_after = confirm_after
+        self._snapshots: Snapshots | None = None
+        self.upstreams: dict[str, Upstream] = {}
+
+    @property
+    def alertmanager(self) -> AlertmanagerSnapshot | None:
+        """The last snapshot of Alertmanager that a plan was made on."""
+        return self._snapshots.alertmanager if self._snapshots else None
+
+    def look(self, attached: frozenset[str]) -> Plan:
+        """Read both systems and plan; read the deliveries that the plan wants, and plan again."""
+        irm = self._read_irm()
+        deliveries: dict[str, Deliveries] = {}
+        while True:
+            self._snapshots = Snapshots(irm, self._read_alertmanager(), deliveries, attached)
+            planned = plan(self._snapshots, self._policy, self._clock.now())
+            wanted = (decision.alert_group.id for decision in wanting(planned, self._policy))
+            # Once is enough: what still wants its deliveries after that is held, and the next run's.
+            unread = [group_id for group_id in wanted if group_id not in deliveries]
+            if not unread:
+                return planned
+            deliveries = deliveries | {group_id: self._read_deliveries(group_id) for group_id in unread}
+
+    def confirm(self, decision: Decision) -> Decision:
+        """Judge an alert group anew if what was read of it is older than `confirm_after`."""
+        known, alert_group = self._snapshots, decision.alert_group
+        if known is None or not self._old(min(known.irm.read_at, known.alertmanager.read_at)):
+            return decision
+        now = self._irm.alert_group(alert_group.id, self._deadline)
+        if (now.alerts_count, now.state) != (alert_group.alerts_count, alert_group.state):
+            why = "IRM has changed it since it was read"
+            return msgspec.structs.replace(decision, kind=DecisionKind.UNKNOWN, reason=why)
+        if self._old(known.alertmanager.read_at):
+            known = msgspec.structs.replace(known, alertmanager=self._read_alertmanager())
+            self._snapshots = known
+        planned = plan(known, self._policy, self._clock.now())
+        return next(one for one in planned.decisions if one.alert_group.id == alert_group.id)
+
+    def _old(self, read_at: datetime) -> bool:
+        return (self._clock.now() - read_at).total_seconds() > self._confirm_after
+
+    def _read_irm(self) -> IrmSnapshot:
+        return self._seen("irm", lambda: self._irm.snapshot(self._deadline), lambda _: "")
+
+    def _read_deliveries(self, alert_group_id: str) -> Deliveries:
+        return self._irm.deliveries(alert_group_id, self._deadline, at_most=self._max_deliveries)
+
+    def _read_alertmanager(self) -> AlertmanagerSnapshot:
+        return self._seen(
+            "alertmanager",
+            lambda: self._alertmanager.snapshot(self._deadline),
+            lambda snapshot: snapshot.version,
+        )
+
+    def _seen(self, name: str, read: Callable[[], T], version: Callable[[T], str]) -> T:
+        """Read an upstream, and note how it was seen."""
+        began = self._clock.monotonic()
+
+        def note(*, reachable: bool, version: str = "", error: str = "") -> None:
+            seconds = round(self._clock.monotonic() - began, 3)
+            self.upstreams[name] = Upstream(reachable, self._clock.now(), seconds, version, error)
+
+        try:
+            value = read()
+        except UpstreamError as error:
+            note(reachable=False, error=str(error))
+            raise
+        note(reachable=True, version=version(value))
+        return value
