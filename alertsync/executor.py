@@ -88,6 +88,11 @@ class Executor:
             return self._refused(decision, error)
         except StoppedError as error:
             return self._ended(decision, Outcome.NOT_ATTEMPTED, str(error)), str(error)
+        except Exception:
+            # One alert group that we stumble over must not hide what was done for the others.
+            log.exception("an action met an unexpected error", extra={"run_id": run_id})
+            why = "an unexpected error: alertsync's log has the details"
+            return self._ended(decision, Outcome.FAILED, why), ""
         note, detail = self._note(now, run_id, deadline)
         return self._ended(decision, Outcome.RESOLVED, detail, note), ""
 

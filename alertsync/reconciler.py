@@ -186,7 +186,7 @@ class _Attempt:
         )
 
     def _record(self, run: Run) -> None:
-        self._to.store.save_run(run)
+        self._to.store.save_run(report.abridged(run))
         report.log_run(run)
         if not self._published or run.status is RunStatus.INTERRUPTED:
             return

@@ -6,6 +6,8 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from alertsync.models import Held, Outcome, RunStatus
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_KEPT_DECISIONS = 1000
 _DONE = frozenset({Outcome.RESOLVED, Outcome.ALREADY_RESOLVED})
 _UNDONE = frozenset({Outcome.FAILED, Outcome.NOT_ATTEMPTED})
 _LEVELS = {RunStatus.FAILED: logging.ERROR, RunStatus.PARTIAL: logging.WARNING}
@@ -56,6 +59,15 @@ _HELD = {
     Held.MAX_ACTIONS: "waiting for the next run (MAX_ACTIONS_PER_RUN)",
     Held.DELIVERIES: "waiting for the next run to read their deliveries",
 }
+
+
+def abridged(run: Run) -> Run:
+    """Give a run for keeping: with no more than 1000 decisions, the inconsistent ones first to stay."""
+    if len(run.decisions) <= _KEPT_DECISIONS:
+        return run
+    first = sorted(run.decisions, key=lambda decision: not decision.inconsistent)
+    omitted = len(run.decisions) - _KEPT_DECISIONS
+    return msgspec.structs.replace(run, decisions=tuple(first[:_KEPT_DECISIONS]), decisions_omitted=omitted)
 
 
 def log_run(run: Run) -> None:

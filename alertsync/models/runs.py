@@ -54,7 +54,10 @@ class RunStatus(StrEnum):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run: why it ran, how it ended, what it found and did."""
+    """One run: why it ran, how it ended, what it found and did.
+
+    `decisions_omitted` counts decisions that were left out of a record to keep it small.
+    """
 
     run_id: str
     trigger: str
@@ -68,6 +71,7 @@ class Run(msgspec.Struct, frozen=True):
     inconsistencies_resolved: int = 0
     inconsistencies_failed: int = 0
     decisions: tuple[Decision, ...] = ()
+    decisions_omitted: int = 0
     actions: tuple[Action, ...] = ()
     external_urls: frozenset[str] = frozenset()
     upstreams: dict[str, Upstream] = {}

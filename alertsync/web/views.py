@@ -26,6 +26,7 @@ def run(one: Run) -> dict[str, Any]:
         "ended_at": _plain(one.ended_at),
         "actions": [action(each) for each in one.actions],
         "decisions": [decision(each) for each in one.decisions],
+        "decisions_omitted": one.decisions_omitted,
     }
 
 

@@ -253,6 +253,46 @@ def test_the_example_alert_rules_are_accepted_by_prometheus(tmp_path: Path) -> N
     promtool("check", "rules", str(file))
 
 
+HEALTHY = {
+    'up{job="alertsync", instance="a"}': "1+0x30",
+    'alertmanager_last_reconciliation_timestamp_seconds{job="alertsync", instance="a"}': "0+60x30",
+    'alertmanager_last_reconciliation_success{job="alertsync", instance="a"}': "1+0x30",
+    'alertmanager_inconsistencies_failed_resolve_total{job="alertsync", instance="a"}': "0+0x30",
+}
+UP, TIMESTAMP, SUCCESS, FAILED = HEALTHY
+
+
+@pytest.mark.parametrize(
+    ("alert", "change"),
+    [
+        ("", {}),
+        ("AlertsyncDown", {UP: "0+0x30"}),
+        ("AlertsyncDown", {UP: "", TIMESTAMP: "", SUCCESS: "", FAILED: ""}),
+        ("AlertsyncDoesNotRun", {TIMESTAMP: "0+0x30"}),
+        ("AlertsyncDoesNotRun", {TIMESTAMP: "", SUCCESS: ""}),
+        ("AlertsyncFails", {SUCCESS: "0+0x30"}),
+        ("AlertsyncCannotResolve", {FAILED: "0+1x30"}),
+    ],
+    ids=["healthy", "down", "gone", "stuck", "never ran", "fails", "refused"],
+)
+def test_the_example_alert_rules_fire_when_they_should_and_only_then(
+    tmp_path: Path, alert: str, change: dict[str, str]
+) -> None:
+    rules = readme_yaml("groups")
+    names = [rule["alert"] for rule in rules["groups"][0]["rules"]]
+    series = [{"series": name, "values": values} for name, values in (HEALTHY | change).items() if values]
+    firing = f'count by (alertname) (ALERTS{{alertstate="firing", alertname=~"{"|".join(names)}"}})'
+    samples = [{"labels": f'{{alertname="{alert}"}}', "value": 1}] if alert else []
+    test = {
+        "interval": "1m",
+        "input_series": series,
+        "promql_expr_test": [{"expr": firing, "eval_time": "30m", "exp_samples": samples}],
+    }
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules))
+    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": [test]}))
+    promtool("test", "rules", str(tmp_path / "test.yml"))
+
+
 def test_the_example_scrape_configuration_is_accepted_by_prometheus(tmp_path: Path) -> None:
     file = tmp_path / "prometheus.yml"
     file.write_text(yaml.safe_dump(readme_yaml("scrape_configs")))

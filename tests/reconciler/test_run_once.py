@@ -278,3 +278,39 @@ def test_a_bug_of_ours_fails_the_run_and_not_the_service(
         assert "unexpected error" in run.message
         assert "ZeroDivision" not in run.message
         assert world.services.store.standing().counters.failures == 1
+
+
+def test_an_alert_group_that_we_stumble_over_does_not_hide_what_was_done_for_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        first, second = world.fire("Disk"), world.fire("Cpu")
+        world.silence("Disk")
+        world.silence("Cpu")
+        plain = world.reconciler.irm.resolve
+
+        def stumbling(group_id: str, *args: object) -> None:
+            if group_id == first.id:
+                raise ZeroDivisionError
+            plain(group_id, *args)  # type: ignore[arg-type]  # passed on as it came
+
+        monkeypatch.setattr(world.reconciler.irm, "resolve", stumbling)
+        run = world.run()
+        assert [action.outcome for action in run.actions] == [Outcome.FAILED, Outcome.RESOLVED]
+        assert (run.status, second.state) == (RunStatus.PARTIAL, "resolved")
+
+
+def test_the_record_of_a_run_is_kept_small_and_keeps_what_matters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("alertsync.report._KEPT_DECISIONS", 2)
+    with bench(monkeypatch, tmp_path) as world:
+        for name in ("Disk", "Cpu", "Net"):
+            world.fire(name)
+        world.silence("Net")
+        run = world.run()
+        kept = world.services.store.run(run.run_id)
+        assert kept is not None
+        assert (len(run.decisions), len(kept.decisions), kept.decisions_omitted) == (3, 2, 1)
+        assert kept.decisions[0].alert_group.title == "Net"
+        assert world.services.store.last_run() == run
