@@ -1,6 +1,7 @@
 """gunicorn's settings, derived from alertsync's own, and the hook that starts the reconciliation thread."""
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -42,7 +43,13 @@ def on_starting(server: Any) -> None:  # noqa: ANN401  gunicorn ships no types
     except StateDirError as error:
         directory = os.environ[bootstrap.RUNTIME_DIR] = tempfile.mkdtemp(prefix="alertsync-")
         text = f"{error}. Until then, state is kept in {directory} and lost with it"
-        server.log.exception(text)
+        server.log.error(text)  # noqa: TRY400  the traceback says nothing more
+
+
+def on_exit(_server: object) -> None:
+    """Remove the place that was made because there was no other."""
+    if directory := os.environ.get(bootstrap.RUNTIME_DIR):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def post_fork(_server: object, worker: bootstrap.Worker) -> None:

@@ -54,7 +54,7 @@ def _standing(standing: Standing) -> Iterator[Metric]:
     )
     yield CounterMetricFamily(
         "alertmanager_reconciliation_failures",
-        "Reconciliation runs that failed as a whole, and acted on nothing.",
+        "Reconciliation runs that failed as a whole.",
         value=counters.failures,
     )
     yield _durations(counters)

@@ -57,7 +57,7 @@ _HELD = {
     Held.DRY_RUN: "to be resolved were this not a dry run",
     Held.POLICY: "only reported (ON_SILENCED)",
     Held.MAX_ACTIONS: "waiting for the next run (MAX_ACTIONS_PER_RUN)",
-    Held.DELIVERIES: "waiting for the next run to read their deliveries",
+    Held.DELIVERIES: "whose deliveries were not read (MAX_ACTIONS_PER_RUN)",
 }
 
 

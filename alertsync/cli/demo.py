@@ -116,6 +116,8 @@ def _start_service(port: int, alertmanager: str, irm: str, directory: Path) -> s
         "GRAFANA_IRM_URL": irm,
         "GRAFANA_IRM_TOKEN": _TOKEN,
         "RECONCILE_INTERVAL": str(_INTERVAL_SECONDS),
+        # The simulator has no limit, and the demo is in more of a hurry than a real user should be.
+        "IRM_RATE_LIMIT": "100/second",
         "STATE_DIR": str(directory / "state"),
         "PORT": str(port),
         "ALERT_LABELS": "alertname,severity,instance",

@@ -7,6 +7,7 @@ one classification of what can go wrong.
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     from alertsync.clients.limiter import Limiter
     from alertsync.clock import Clock, Deadline
 
+log = logging.getLogger(__name__)
+
 _ATTEMPTS = 3
 _BACKOFF_SECONDS = 0.5
 _BACKOFF_MAX_SECONDS = 5.0
+_QUIET_WAIT_SECONDS = 2.0
 _CHUNK_BYTES = 1 << 18
 _MAX_BODY_BYTES = 512 << 20
 _MAX_ERROR_BODY_BYTES = 1 << 16
@@ -170,6 +174,10 @@ class Http:
         while (wait := self._limiter.wait_needed()) > 0:
             if wait >= deadline.remaining():
                 raise failures.own_limit(self.endpoint, operation, wait)
+            if wait > _QUIET_WAIT_SECONDS:
+                log.warning(
+                    "waiting for the rate limit", extra={"operation": operation, "seconds": round(wait)}
+                )
             deadline.sleep(wait)
         self._limiter.note_sent()
 
