@@ -86,7 +86,8 @@ def test_a_reading_that_fails_ends_the_run_without_any_action_and_the_next_run_m
     assert failed.message.startswith(f"nothing was done: {NAMES[upstream]}{server.url}")
     assert says in failed.message
     assert not acted(world)
-    assert failed.decisions == failed.actions == ()
+    assert not failed.decisions
+    assert not failed.actions
     assert metric(services, "alertmanager_last_reconciliation_success") == 0
     assert metric(services, "alertmanager_reconciliation_failures_total") == 1
     seen = services.store.standing().upstreams[upstream]
