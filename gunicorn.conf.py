@@ -1,23 +1,40 @@
 """gunicorn's settings, derived from alertsync's own, and the hook that starts the reconciliation thread."""
 
+import atexit
 import os
 import shutil
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 # gunicorn takes every name of its own settings from this module, and `config` is one: hence the underscore.
-from alertsync import bootstrap, logs
 from alertsync import config as _config
 from alertsync.errors import ConfigError, StateDirError
-from alertsync.web import services_of
-from alertsync.web.worker import ProblemWorker
 
 try:
     _settings = _config.load()
 except ConfigError as error:
     sys.exit(f"alertsync cannot start: {error}")
+
+# Containers have this file system even where all others are read-only.
+_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  only unguessable names are made there
+
+
+def _make_directory() -> str:
+    """Make a directory that lives as long as this process, the master, does; in memory, where that is possible."""
+    directory, master = tempfile.mkdtemp(prefix="alertsync-", dir=_memory), os.getpid()
+    # Workers inherit what is registered here, and must leave the directory alone as they exit.
+    atexit.register(lambda: os.getpid() == master and shutil.rmtree(directory, ignore_errors=True))
+    return directory
+
+
+if _settings.workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    # prometheus_client looks for it while it is imported, which the imports below do.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = _make_directory()
+
+from alertsync import bootstrap, logs
+from alertsync.web import services_of
+from alertsync.web.worker import ProblemWorker
 
 wsgi_app = "wsgi:app"
 bind = f"0.0.0.0:{_settings.port}"
@@ -28,9 +45,8 @@ worker_class = ProblemWorker
 graceful_timeout = int(_settings.irm.timeout) + 20
 timeout = 60
 keepalive = 5
-# The heartbeat of workers lives in memory, where there is such a place: a slow disk must not kill a worker.
-_memory = Path("/dev/shm")  # noqa: S108  gunicorn makes its own unlinked files there
-worker_tmp_dir = str(_memory) if _memory.is_dir() else None
+# The heartbeat of workers lives in memory: a slow disk must not kill a worker.
+worker_tmp_dir = _memory
 control_socket_disable = True
 accesslog = "-"
 logconfig_dict = logs.dict_config(_settings.log_level, _settings.log_format, _settings.secrets)
@@ -41,15 +57,9 @@ def on_starting(server: Any) -> None:  # noqa: ANN401  gunicorn ships no types
     try:
         bootstrap.prepare(_settings.state_dir)
     except StateDirError as error:
-        directory = os.environ[bootstrap.RUNTIME_DIR] = tempfile.mkdtemp(prefix="alertsync-")
+        directory = os.environ[bootstrap.RUNTIME_DIR] = _make_directory()
         text = f"{error}. Until then, state is kept in {directory} and lost with it"
         server.log.error(text)  # noqa: TRY400  the traceback says nothing more
-
-
-def on_exit(_server: object) -> None:
-    """Remove the place that was made because there was no other."""
-    if directory := os.environ.get(bootstrap.RUNTIME_DIR):
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def post_fork(_server: object, worker: bootstrap.Worker) -> None:

@@ -101,6 +101,7 @@ def _alertmanager_endpoint(settings: AlertmanagerSettings) -> Endpoint:
         auth=auth,
         headers={"X-Scope-OrgID": settings.tenant} if settings.tenant else {},
         timeout=settings.timeout,
+        secrets=settings.secrets,
         verify=settings.ca_file or True,
         cert=cert,
     )
@@ -114,6 +115,7 @@ def _irm_client(settings: IrmSettings, clock: Clock) -> IrmClient:
         auth=HeaderAuth(settings.token.value if settings.token else None),
         headers={"X-Grafana-URL": settings.stack_url} if settings.stack_url else {},
         timeout=settings.timeout,
+        secrets=settings.secrets,
         verify=settings.ca_file or True,
     )
     limiter = Limiter(settings.rate_limit, clock)

@@ -19,6 +19,7 @@ from environs import Env, EnvValidationError
 from alertsync import config_parsers as parse
 from alertsync.errors import ConfigError
 from alertsync.models import Policy
+from alertsync.redaction import basic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,14 @@ class AlertmanagerSettings:
     key_file: str | None
     timeout: float
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, in each form in which it travels."""
+        held = tuple(secret.value for secret in (self.password, self.token) if secret is not None)
+        if self.username is not None and self.password is not None:
+            return (*held, basic(self.username, self.password.value))
+        return held
+
 
 @dataclass(frozen=True)
 class IrmSettings:
@@ -70,6 +79,11 @@ class IrmSettings:
     max_deliveries: int
     resolution_notes: bool
     problems: dict[str, str]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value."""
+        return () if self.token is None else (self.token.value,)
 
 
 @dataclass(frozen=True)
@@ -95,8 +109,7 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the log to strike out."""
-        held = (self.alertmanager.password, self.alertmanager.token, self.irm.token)
-        return tuple(secret.value for secret in held if secret is not None)
+        return (*self.alertmanager.secrets, *self.irm.secrets)
 
 
 class _Reader:

@@ -83,7 +83,7 @@ class Executor:
             if now.kind is not DecisionKind.SILENCED:
                 why = f"when its turn came it was {now.kind.value}: {now.reason}"
                 return self._ended(decision, Outcome.CANCELLED, why), ""
-            self._irm.resolve(decision.alert_group.id, deadline)
+            self._resolve(decision.alert_group.id, deadline)
         except UpstreamError as error:
             return self._refused(decision, error)
         except StoppedError as error:
@@ -95,6 +95,14 @@ class Executor:
             return self._ended(decision, Outcome.FAILED, why), ""
         note, detail = self._note(now, run_id, deadline)
         return self._ended(decision, Outcome.RESOLVED, detail, note), ""
+
+    def _resolve(self, alert_group_id: str, deadline: Deadline) -> None:
+        """Resolve; "already resolved" after an answer that was lost means that it was us."""
+        try:
+            self._irm.resolve(alert_group_id, deadline)
+        except UpstreamError as error:
+            if not (refusal(error) == "resolved" and error.perhaps_done):
+                raise
 
     def _refused(self, decision: Decision, error: UpstreamError) -> tuple[Action, str]:
         match refusal(error):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from alertsync.redaction import strike
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_REDACTED = "[redacted]"
-_MIN_SECRET = 4
 _ACCESS = "gunicorn.access"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -41,10 +41,7 @@ class _Redacting:
     secrets: Sequence[str] = ()
 
     def strike(self, line: str) -> str:
-        for secret in self.secrets:
-            if len(secret) >= _MIN_SECRET:
-                line = line.replace(secret, _REDACTED)
-        return line
+        return strike(line, self.secrets)
 
 
 class JsonLines(_Redacting, JsonFormatter):
@@ -64,6 +61,7 @@ class JsonLines(_Redacting, JsonFormatter):
         """Build the object of one record."""
         log_data["time"] = datetime.fromtimestamp(record.created, tz=UTC).isoformat(timespec="milliseconds")
         log_data["level"] = record.levelname.lower()
+        log_data["pid"] = record.process
         access = record.name == _ACCESS and isinstance(record.args, dict)
         log_data["event"] = "request" if access else record.getMessage()
         if access:

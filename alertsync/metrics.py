@@ -42,6 +42,17 @@ def _render(families: Iterable[Metric]) -> bytes:
     return generate_latest(registry)
 
 
+def render_build(version: str, python: str) -> bytes:
+    """Render which version of alertsync runs, on which version of Python."""
+    family = GaugeMetricFamily(
+        "alertsync_build_info",
+        "The version of alertsync and of the Python it runs on.",
+        labels=("version", "python"),
+    )
+    family.add_metric((version, python), 1.0)
+    return _render([family])
+
+
 def render_standing(standing: Standing) -> bytes:
     """Render the eight metrics of reconciliation in text format 0.0.4."""
     return _render(_standing(standing))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _STANDBY_SECONDS = 1.0
 _POLL_SECONDS = 0.2
+_BREATH_SECONDS = 0.5
+"""Pause between two runs, however late the next one is: a trigger that waits for the run lock must get it."""
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Scheduler:
         while not self._should_stop():
             self._run_guarded()
             # A run that took longer than the interval is followed by the next at once, not by all it delayed.
-            due = max(due + self._interval, self._clock.monotonic())
+            due = max(due + self._interval, self._clock.monotonic() + _BREATH_SECONDS)
             self._pause(due - self._clock.monotonic())
 
     def _run_guarded(self) -> None:

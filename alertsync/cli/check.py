@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from alertsync.services import Services
 
 _SERVICE_ACCOUNT = "glsa_"
+_INVALID = "Invalid token."
 _MAY_ACT = frozenset({"editor", "admin"})
 _UNMATCHED = (DecisionKind.FOREIGN, DecisionKind.UNKNOWN, DecisionKind.ATTACHED)
 _MAX_REASONS = 10
@@ -70,7 +71,10 @@ def _findings(services: Services) -> Iterator[Finding]:
         yield Finding("error", str(error))
     if services.irm is None:
         return
-    yield from _token(services, services.irm, deadline)
+    for finding in _token(services, services.irm, deadline):
+        yield finding
+        if _INVALID in finding.text:
+            return
     try:
         irm = services.irm.snapshot(deadline)
     except UpstreamError as error:
@@ -139,7 +143,7 @@ def _irm_hint(error: UpstreamError) -> str:
         )
     if error.reason is Reason.SERVER_ERROR and error.operation == "read current user":
         return "IRM answers so for the tokens of service accounts: use a user's API token"
-    if error.reason is Reason.FORBIDDEN and error.detail == "Invalid token.":
+    if error.reason is Reason.FORBIDDEN and error.detail == _INVALID:
         return "IRM does not know this token: copy it anew, without «Bearer»"
     if error.reason is Reason.FORBIDDEN:
         return "the token is known, but its user may not read alert groups: give it the role Editor"

@@ -15,6 +15,7 @@ import requests
 from urllib3.exceptions import IncompleteRead, NameResolutionError, ProtocolError, ReadTimeoutError
 
 from alertsync.errors import Reason, UpstreamError
+from alertsync.redaction import strike
 
 if TYPE_CHECKING:
     from alertsync.clients.http import Endpoint
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _MAX_DETAIL = 300
 _NAMES = {"alertmanager": "Alertmanager", "irm": "Grafana IRM"}
 _SETTING = {"alertmanager": "ALERTMANAGER_HOST", "irm": "GRAFANA_IRM_URL"}
+_CUT_OFF = (
+    "the connection broke before the whole answer arrived: the next run tries again; "
+    "if it goes on, look at its log and at what stands between"
+)
 _CA_SETTING = {"alertmanager": "ALERTMANAGER_CA_FILE", "irm": "GRAFANA_IRM_CA_FILE"}
 _TIMEOUT_SETTING = {"alertmanager": "ALERTMANAGER_TIMEOUT", "irm": "IRM_TIMEOUT"}
 
@@ -39,11 +44,11 @@ def _error(  # noqa: PLR0913  what is known about a failure
     where = f"{_NAMES[endpoint.upstream]} at {endpoint.base_url} ({operation})"
     return UpstreamError(
         reason,
-        f"{where}: {text}",
+        strike(f"{where}: {text}", endpoint.secrets),
         upstream=endpoint.upstream,
         operation=operation,
         status=status,
-        detail=detail,
+        detail=strike(detail, endpoint.secrets),
         retry_after=retry_after,
     )
 
@@ -54,9 +59,10 @@ def out_of_time(endpoint: Endpoint, operation: str) -> UpstreamError:
     return _error(Reason.DEADLINE, text, endpoint, operation)
 
 
-def own_limit(endpoint: Endpoint, operation: str, wait: float) -> UpstreamError:
-    """Tell that our own share of the rate limit is used up for longer than the run may last."""
-    text = f"IRM_RATE_LIMIT allows no further request for {wait:.0f} s, longer than this run may take"
+def must_wait(endpoint: Endpoint, operation: str, wait: float, *, asked: bool) -> UpstreamError:
+    """Tell that no request may be sent for longer than the run may last: the server asked so, or our own limit."""
+    who = "it asked us to send no" if asked else "IRM_RATE_LIMIT allows no further"
+    text = f"{who} request for {wait:.0f} s, longer than this run may take: {_LIMITED['irm']}"
     return _error(Reason.RATE_LIMITED, text, endpoint, operation, retry_after=wait)
 
 
@@ -111,9 +117,7 @@ def of_transport(error: Exception, endpoint: Endpoint, operation: str) -> Upstre
         text = f"the connection is refused: is it running, and is {setting} right?"
         return _error(Reason.UNREACHABLE, text, endpoint, operation)
     if any(isinstance(cause, IncompleteRead | ProtocolError | ConnectionError) for cause in causes):
-        return _error(
-            Reason.CUT_OFF, "the connection broke before the whole answer arrived", endpoint, operation
-        )
+        return _error(Reason.CUT_OFF, _CUT_OFF, endpoint, operation)
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
         text = f"a file of its TLS settings cannot be used: check {_CA_SETTING[endpoint.upstream]}"
         return _error(Reason.TLS, text, endpoint, operation)

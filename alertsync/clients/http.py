@@ -22,7 +22,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from alertsync.clients import failures
-from alertsync.errors import Reason, UpstreamError
+from alertsync.errors import Reason, StoppedError, UpstreamError
 
 if TYPE_CHECKING:
     import random
@@ -59,7 +59,10 @@ class HeaderAuth(AuthBase):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An upstream: its name for messages, its base address, and how to be let in. `timeout` in seconds."""
+    """An upstream: its name for messages, its base address, and how to be let in. `timeout` in seconds.
+
+    `secrets` are struck out of what the upstream says before it is passed on: some servers echo a request.
+    """
 
     upstream: str
     base_url: str
@@ -68,6 +71,7 @@ class Endpoint:
     timeout: float
     verify: bool | str = True
     cert: str | tuple[str, str] | None = None
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,12 @@ class Http:
                 error.retryable if repeatable else error.never_arrived
             )
 
+        earlier: list[UpstreamError] = []
+
+        def remember(state: tenacity.RetryCallState) -> None:
+            if state.outcome is not None and isinstance(error := state.outcome.exception(), UpstreamError):
+                earlier.append(error)
+
         def done_trying(state: tenacity.RetryCallState) -> bool:
             # An attempt whose outcome is unclear is reported as that, not as never made, if we are to stop.
             out_of_time = state.upcoming_sleep >= deadline.remaining() or deadline.should_stop()
@@ -130,10 +140,20 @@ class Http:
             retry=tenacity.retry_if_exception(worth_repeating),
             stop=done_trying,
             wait=self._wait,
+            before_sleep=remember,
             sleep=deadline.nap,
             reraise=True,
         )
-        return retrying(self._once, request, deadline)
+        try:
+            return retrying(self._once, request, deadline)
+        except StoppedError:
+            # An attempt was made, so its failure is the truth to tell.
+            if not earlier:
+                raise
+            raise earlier[-1] from None
+        except UpstreamError as error:
+            error.perhaps_done = any(not one.never_arrived for one in earlier)
+            raise
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -173,7 +193,7 @@ class Http:
             return
         while (wait := self._limiter.wait_needed()) > 0:
             if wait >= deadline.remaining():
-                raise failures.own_limit(self.endpoint, operation, wait)
+                raise failures.must_wait(self.endpoint, operation, wait, asked=self._limiter.server_asked)
             if wait > _QUIET_WAIT_SECONDS:
                 log.warning(
                     "waiting for the rate limit", extra={"operation": operation, "seconds": round(wait)}

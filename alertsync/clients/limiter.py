@@ -36,6 +36,11 @@ class Limiter:
                 wait = max(wait, self._sent[0] + self._limit.seconds - now)
             return max(wait, 0.0)
 
+    @property
+    def server_asked(self) -> bool:
+        """Whether it is the server that wants no request now."""
+        return self._closed_until > self._clock.monotonic()
+
     def note_sent(self) -> None:
         """Count a request that is about to be sent."""
         with self._lock:

@@ -44,7 +44,7 @@ def decide(group: AlertGroup, evidence: Evidence, context: Context) -> Decision:
     foreign = {
         index: why
         for index, stream in enumerate(evidence.streams)
-        if (why := foreign_stream(stream, context.ours, context.alerts))
+        if (why := foreign_stream(stream, context.ours, context.alerts, context.policy))
     }
     firing_foreign = [why for index, why in foreign.items() if evidence.streams[index].fires]
     if firing_foreign or len(foreign) == len(evidence.streams):

@@ -65,7 +65,7 @@ def our_external_urls(
     )
 
 
-def foreign_stream(stream: Stream, ours: frozenset[str], alerts: AlertIndex) -> str:
+def foreign_stream(stream: Stream, ours: frozenset[str], alerts: AlertIndex, policy: Policy) -> str:
     """Tell why this stream is not from our Alertmanager; "" if it is.
 
     A legacy alert names no address; it is ours if our Alertmanager knows it.
@@ -76,7 +76,10 @@ def foreign_stream(stream: Stream, ours: frozenset[str], alerts: AlertIndex) -> 
         return "it is a legacy delivery, which names no externalURL, and its alert is not in Alertmanager"
     if stream.external_url in ours:
         return ""
+    origin = stream.external_url or "an Alertmanager without externalURL"
+    if policy.external_urls:
+        return f"it comes from {origin}, which is not in ALERTMANAGER_EXTERNAL_URLS"
     return (
-        f"it comes from {stream.external_url or 'an Alertmanager without externalURL'}, which is not known as ours "
-        "(ALERTMANAGER_EXTERNAL_URLS names what is)"
+        f"it comes from {origin}, and nothing shows that this is our Alertmanager: no alert that fires in deliveries "
+        "from there is in it (ALERTMANAGER_EXTERNAL_URLS can name the addresses that are ours)"
     )

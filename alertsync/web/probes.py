@@ -6,24 +6,14 @@ only, because a 503 would also take away the pages that explain a fault of an up
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify
-from prometheus_client import (
-    CollectorRegistry,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-    generate_latest,
-)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_flask_exporter import PrometheusMetrics
 
-import alertsync
 from alertsync import metrics
 from alertsync.web import views
+from alertsync.web.http_metrics import HttpMetrics
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -33,18 +23,7 @@ if TYPE_CHECKING:
 
 def register(app: Flask, services: Services) -> None:
     """Add the probes and the metrics to `app`, and measure all its requests by route."""
-    # A `_created` gauge beside each counter is what nobody asks for.
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client ships no types for it
-    registry = CollectorRegistry()
-    for collector in (ProcessCollector, PlatformCollector, GCCollector):
-        collector(registry=registry)
-    exporter = PrometheusMetrics(app, path=None, group_by="url_rule", registry=registry)
-    exporter.info(
-        "alertsync_build_info",
-        "The version of alertsync and of the Python it runs on.",
-        version=alertsync.__version__,
-        python=platform.python_version(),
-    )
+    http_metrics = HttpMetrics(app)
     blueprint = Blueprint("probes", __name__)
 
     @blueprint.get("/healthz")
@@ -57,12 +36,12 @@ def register(app: Flask, services: Services) -> None:
         return jsonify(_readiness(services, ready=ready)), 200 if ready else 503
 
     @blueprint.get("/metrics")
-    @exporter.do_not_track()  # type: ignore[untyped-decorator]  # the exporter ships no types
+    @http_metrics.untracked
     def page() -> Response:
         published = services.store.metrics_page()
         if published is None:
             published = metrics.render_standing(services.store.standing())
-        return Response(generate_latest(registry) + published, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(http_metrics.render() + published, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     app.register_blueprint(blueprint)
 

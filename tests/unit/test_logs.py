@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from alertsync import logs
+from alertsync.redaction import strike
 
 SECRET = "s3cret-token-of-irm"
 
@@ -55,6 +56,7 @@ def test_a_json_line_holds_time_level_event_logger_and_the_fields() -> None:
     assert "\n" not in line
     event = json.loads(line)
     assert event.pop("time").endswith("+00:00")
+    assert event.pop("pid") > 0
     assert event == {
         "level": "warning",
         "event": "run ended",
@@ -89,3 +91,10 @@ def test_the_access_log_tells_the_path_without_its_query(style: str) -> None:
         )
     else:
         assert "request method=POST path=/reconcile status=200" in line
+
+
+def test_a_secret_is_struck_out_as_json_writes_it_too() -> None:
+    secret = 'pass"word\\ü'
+    assert secret not in json.loads(strike(json.dumps({"said": secret}), [secret]))["said"]
+    assert strike(secret, [secret]) == "[redacted]"
+    assert strike("abc", ["ab"]) == "abc", "a secret that short would strike out ordinary words"

@@ -1,0 +1,77 @@
+"""The metrics of our own HTTP requests, by prometheus-flask-exporter, one truth over all workers.
+
+With one worker they live in the process, beside the process's own metrics. With several, each scrape meets
+another worker, and Prometheus would take every change of worker for a restart: so the workers count in files of
+a directory that gunicorn's master made (prometheus_client's multiprocess mode), and a scrape sums them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from prometheus_flask_exporter import PrometheusMetrics
+
+import alertsync
+from alertsync import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
+    from prometheus_client.core import Metric
+
+MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+"""Read by prometheus_client as it is imported; set by gunicorn.conf.py where there are several workers."""
+
+F = TypeVar("F", bound="Callable[..., object]")
+
+
+class HttpMetrics:
+    """Measures every request of `app` by route, and renders what was measured."""
+
+    def __init__(self, app: Flask) -> None:
+        # A `_created` gauge beside each counter is what nobody asks for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client ships no types for it
+        own = CollectorRegistry()
+        self._exporter = PrometheusMetrics(app, path=None, group_by="url_rule", registry=own)
+        self._shown = own
+        if MULTIPROCESS_DIR in os.environ:
+            self._shown = CollectorRegistry()
+            self._shown.register(_Summed())
+        else:
+            for collector in (ProcessCollector, PlatformCollector, GCCollector):
+                collector(registry=own)
+
+    def untracked(self, view: F) -> F:
+        """Leave a view out of the metrics: scrapes would only measure themselves."""
+        return cast("F", self._exporter.do_not_track()(view))
+
+    def render(self) -> bytes:
+        """Render the HTTP metrics and the build information in text format 0.0.4."""
+        build = metrics.render_build(alertsync.__version__, platform.python_version())
+        return generate_latest(self._shown) + build
+
+
+class _Summed(Collector):
+    """What all workers counted, those that are gone included."""
+
+    def __init__(self) -> None:
+        self._files = MultiProcessCollector(None)  # type: ignore[no-untyped-call]  # ships no types
+
+    def collect(self) -> Iterator[Metric]:
+        for family in self._files.collect():  # type: ignore[no-untyped-call]  # ships no types
+            # A gauge is told for every process that ever was; this one says the same for each.
+            if family.name != "flask_exporter_info":
+                yield family
