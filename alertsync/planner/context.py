@@ -51,19 +51,20 @@ def build(snapshots: Snapshots, policy: Policy, now: datetime) -> Context:
         attached=snapshots.attached,
         policy=policy,
         alertmanager_now=alertmanager_now,
-        doubt=_doubt(alertmanager, alerts, policy, alertmanager_now),
+        doubt=_doubt(alertmanager, alerts, policy),
     )
 
 
-def _doubt(
-    alertmanager: AlertmanagerSnapshot, alerts: AlertIndex, policy: Policy, alertmanager_now: datetime
-) -> str:
-    """Say why absence proves nothing: after a restart the list is empty until Prometheus sends again."""
+def _doubt(alertmanager: AlertmanagerSnapshot, alerts: AlertIndex, policy: Policy) -> str:
+    """Say why absence proves nothing: after a restart the list is empty until Prometheus sends again.
+
+    Only the server's own clock tells how long it has been up: were ours to jump, absence would seem proven.
+    """
     if not alerts:
         return "Alertmanager holds no alert at all, which proves nothing"
     if not alertmanager.settled:
         return "Alertmanager's cluster is still settling"
-    up = alertmanager_now - alertmanager.started_at
+    up = alertmanager.clock - alertmanager.started_at
     if up < policy.absence_after:
         return (
             f"Alertmanager has been up for {max(up.total_seconds(), 0):.0f} s, and may not have heard of it again "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
-from alertsync.errors import NotReadyError, RunBusyError
+from alertsync.errors import NotReadyError, RunBusyError, StateDirError
 from alertsync.models import RunStatus
 from alertsync.web import problems, queries, views
 
@@ -58,6 +58,13 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
             )
         return jsonify(views.run(_as_of_now(services, run)))
 
+    _explain_refusals(routes, services)
+    return routes
+
+
+def _explain_refusals(routes: Blueprint, services: Services) -> None:
+    """Answer for the reasons why there is no run at all."""
+
     @routes.errorhandler(NotReadyError)
     def not_ready(error: NotReadyError) -> Response | tuple[str, int]:
         hint = "set what is missing and restart alertsync; GET /readyz tells when it is ready"
@@ -73,7 +80,12 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
         headers = {"Retry-After": str(error.retry_after)}
         return problems.response(409, "A run is going on", str(error), hint, headers=headers)
 
-    return routes
+    @routes.errorhandler(StateDirError)
+    def no_lock(error: StateDirError) -> Response | tuple[str, int]:
+        if _wants() == "text/html":
+            return _page(services, None, str(error), 500)
+        hint = "without its locks alertsync starts no run, as two at once could not be told apart"
+        return problems.response(500, "STATE_DIR cannot be used", str(error), hint)
 
 
 def _wants() -> str:

@@ -71,6 +71,8 @@ TABLE = [
         alertmanager(group(alert("a", SILENCED), alert("b", SILENCED)), group(alert("b", ACTIVE), receiver="other"))),
     row("the same alert twice at its place, once active: PARTIALLY_SILENCED", K.PARTIALLY_SILENCED, AB,
         alertmanager(group(alert("a", SILENCED), alert("b", SILENCED)), group(alert("b", ACTIVE)))),
+    row("sighted twice, each time under another silence: SILENCE_ENDING", K.SILENCE_ENDING, alert_group(webhook("a")),
+        alertmanager(group(alert("a", SILENCED)), group(alert("a", SILENCED, by=("s2",))), silences=(silence(), silence("s2")))),
     row("some active, none silenced: CONSISTENT", K.CONSISTENT, AB, alertmanager(group(alert("a"), alert("b")))),
     row("one active, one muted, none silenced: CONSISTENT", K.CONSISTENT, AB, alertmanager(group(alert("a"), alert("b", MUTED)))),
     row("one active, one ended: CONSISTENT", K.CONSISTENT, AB, alertmanager(group(alert("a")))),
@@ -197,4 +199,17 @@ def test_deliveries_that_were_read_after_alertmanager_close_nothing() -> None:
 def test_the_reason_says_who_silenced_until_when_and_why() -> None:
     assert decide(AB, KNOWN).reason == (
         "all 2 alerts silenced by ana@example.org until 2026-11-23 13:00:00 UTC: «db migration»"
+    )
+
+
+def test_a_jump_of_our_own_clock_proves_no_absence() -> None:
+    young = alertmanager(
+        group(alert("a", SILENCED)),
+        group(alert("w"), alertname="Other"),
+        started_at=NOW - timedelta(minutes=1),
+    )
+    known = msgspec.structs.replace(young, read_at=NOW - timedelta(hours=1))
+    assert (
+        decide(msgspec.structs.replace(AB), known, WITNESS, on_silenced="resolve").kind
+        is DecisionKind.MEMBERS_UNPROVEN
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from alertsync.errors import RunBusyError
 from alertsync.locks import held
 from alertsync.models import DecisionKind, Held, Outcome, Run, RunStatus
 from alertsync.simulator.wire import Fault
+from alertsync.web import create_app
 from tests.reconciler.bench import bench
 
 if TYPE_CHECKING:
@@ -314,3 +316,27 @@ def test_the_record_of_a_run_is_kept_small_and_keeps_what_matters(
         assert (len(run.decisions), len(kept.decisions), kept.decisions_omitted) == (3, 2, 1)
         assert kept.decisions[0].alert_group.title == "Net"
         assert world.services.store.last_run() == run
+
+
+def test_without_its_locks_there_is_no_run_and_the_answer_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        shutil.rmtree(world.services.directory)
+        world.services.directory.write_text("a file in its place")
+        answer = create_app(world.services).test_client().post("/reconcile")
+        assert answer.status_code == 500
+        assert answer.mimetype == "application/problem+json"
+        assert answer.get_json()["title"] == "STATE_DIR cannot be used"
+        assert "run.lock cannot be opened" in answer.get_json()["detail"]
+        assert world.irm_server.received == ()
+
+
+def test_a_state_directory_that_somebody_removed_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        shutil.rmtree(world.services.directory)
+        answer = create_app(world.services).test_client().post("/reconcile")
+        assert (answer.status_code, answer.get_json()["status"]) == (200, "success")
+        assert (world.services.directory / "run.lock").exists()
