@@ -42,7 +42,8 @@ def outcome(planned: Plan, actions: Sequence[Action]) -> tuple[RunStatus, str]:
     undone = [action for action in actions if action.outcome in _UNDONE]
     found = sum(decision.inconsistent for decision in planned.decisions)
     resolved = sum(action.outcome in _DONE for action in actions)
-    parts = [f"{len(planned.decisions)} open alert groups, {found} inconsistent, {resolved} resolved"]
+    total = len(planned.decisions)
+    parts = [f"{total} open alert group{'s' * (total != 1)}, {found} inconsistent, {resolved} resolved"]
     others = Counter(action.outcome for action in actions if action.outcome not in _DONE)
     parts += [f"{number} {kind.value.replace('_', ' ')}" for kind, number in sorted(others.items())]
     held = Counter(decision.held for decision in planned.decisions if decision.inconsistent)

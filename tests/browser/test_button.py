@@ -93,7 +93,7 @@ def test_the_button_runs_the_reconciliation_and_shows_the_answer(page: Page) -> 
     page.press()
     assert disk.state == "resolved"
     assert "Success" in page.text()
-    assert "1 open alert groups, 1 inconsistent, 1 resolved" in page.text()
+    assert "1 open alert group, 1 inconsistent, 1 resolved" in page.text()
     assert "silenced by ana@example.org" in page.text()
 
 

@@ -236,6 +236,21 @@ def test_a_stop_is_heard_between_two_actions(monkeypatch: pytest.MonkeyPatch, tm
         assert run.status is RunStatus.PARTIAL
 
 
+def test_an_attempt_that_failed_before_a_stop_is_told_as_that_and_not_as_never_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        world.fire("Disk")
+        world.silence("Disk")
+        world.irm_server.inject(Fault("throttle", path="/resolve/", retry_after=46))
+        soon = world.time.passed + 5
+        world.services.stop.attach(lambda: world.time.passed > soon)
+        [action] = world.run().actions
+        assert action.outcome is Outcome.FAILED
+        assert "HTTP 429" in action.detail
+        assert world.time.passed < soon + 5
+
+
 def test_a_stop_while_reading_ends_the_run_and_counts_for_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
