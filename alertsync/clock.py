@@ -6,7 +6,6 @@ through every client call: it bounds the run, and it ends waiting early when the
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,11 +58,6 @@ class Deadline:
     def without_stop(self, at_most: float) -> Deadline:
         """Give a deadline for what must not be left half done: no later than this one, deaf to a stop."""
         return Deadline(self._clock, min(at_most, self.remaining()))
-
-    def nap(self, seconds: float) -> None:
-        """Wait `seconds`, less if the process is asked to stop."""
-        with contextlib.suppress(StoppedError):
-            self.sleep(seconds)
 
     def sleep(self, seconds: float) -> None:
         """Wait `seconds`; raise `StoppedError` within moments if the process is asked to stop."""

@@ -92,8 +92,7 @@ class UpstreamError(AlertsyncError):
 
     `upstream` is "alertmanager" or "irm", `operation` a short name such as "list alert groups", `status`
     the HTTP status if there was an answer, `detail` what the server said (at most 300 characters), and
-    `retry_after` the seconds after which the server wants to be asked again. `perhaps_done` is set where an
-    earlier attempt of the same request may have been carried out, though its answer never came.
+    `retry_after` the seconds after which the server wants to be asked again.
     """
 
     def __init__(  # noqa: PLR0913  an error is the sum of what is known about it
@@ -113,7 +112,6 @@ class UpstreamError(AlertsyncError):
         self.status = status
         self.detail = detail
         self.retry_after = retry_after
-        self.perhaps_done = False
         super().__init__(message)
 
     @property

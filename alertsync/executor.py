@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from alertsync.clients.irm import refusal
+from alertsync.clients.http import ATTEMPTS
+from alertsync.clients.irm import RESOLVE, refusal
 from alertsync.errors import Reason, StoppedError, UpstreamError
 from alertsync.models import Action, ActionKind, DecisionKind, Outcome
 
@@ -39,6 +40,12 @@ _HOPELESS = frozenset(
 """Reasons that are not one alert group's: the next attempt would meet the same."""
 
 _NOTE_SECONDS = 15.0
+_PAUSE_SECONDS = 1.0
+_STOPPING = "alertsync is stopping, and this was not begun"
+
+
+class _ChangedError(Exception):
+    """What was decided holds no more; the text says what holds now."""
 
 
 class Executor:
@@ -79,11 +86,9 @@ class Executor:
     def _act(self, decision: Decision, run_id: str, deadline: Deadline) -> tuple[Action, str]:
         """Resolve one alert group; give its action, and why no other should be tried, or ""."""
         try:
-            now = self._confirm(decision)
-            if now.kind is not DecisionKind.SILENCED:
-                why = f"when its turn came it was {now.kind.value}: {now.reason}"
-                return self._ended(decision, Outcome.CANCELLED, why), ""
-            self._resolve(decision.alert_group.id, deadline)
+            now = self._resolve(decision, deadline)
+        except _ChangedError as change:
+            return self._ended(decision, Outcome.CANCELLED, str(change)), ""
         except UpstreamError as error:
             return self._refused(decision, error)
         except StoppedError as error:
@@ -96,13 +101,44 @@ class Executor:
         note, detail = self._note(now, run_id, deadline)
         return self._ended(decision, Outcome.RESOLVED, detail, note), ""
 
-    def _resolve(self, alert_group_id: str, deadline: Deadline) -> None:
-        """Resolve; "already resolved" after an answer that was lost means that it was us."""
-        try:
-            self._irm.resolve(alert_group_id, deadline)
-        except UpstreamError as error:
-            if not (refusal(error) == "resolved" and error.perhaps_done):
-                raise
+    def _resolve(self, decision: Decision, deadline: Deadline) -> Decision:
+        """Resolve, in a few attempts if need be, and give the decision that the last of them rested on.
+
+        "Already resolved" after an attempt whose answer was lost means that it was us.
+        """
+        unclear: UpstreamError | None = None
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                if attempt > 1:
+                    deadline.sleep(_PAUSE_SECONDS * attempt)
+                return self._attempt(decision, deadline, again=unclear is not None)
+            except UpstreamError as error:
+                if unclear is not None and refusal(error) == "resolved":
+                    return decision
+                if error.operation == RESOLVE and not error.never_arrived:
+                    unclear = error
+                if not error.retryable or attempt == ATTEMPTS:
+                    raise
+            except StoppedError:
+                # An attempt was made, so its failure is the truth to tell.
+                raise unclear or StoppedError(_STOPPING) from None
+
+    def _attempt(self, decision: Decision, deadline: Deadline, *, again: bool) -> Decision:
+        """Resolve in one attempt.
+
+        All waiting is done before the decision is confirmed, for each attempt anew: a resolve that waited for
+        the rate limit, or for a server to recover, would rest on what was true before.
+        """
+        self._irm.wait_for_turn(deadline)
+        now = self._confirm(decision)
+        if again and now.alert_group.state == "resolved":
+            return decision
+        if now.kind is not DecisionKind.SILENCED:
+            raise _ChangedError(f"when its turn came it was {now.kind.value}: {now.reason}")
+        self._irm.resolve(decision.alert_group.id, deadline)
+        return now
 
     def _refused(self, decision: Decision, error: UpstreamError) -> tuple[Action, str]:
         match refusal(error):

@@ -74,14 +74,17 @@ class Observer:
             deliveries = deliveries | {group_id: self._read_deliveries(group_id) for group_id in unread}
 
     def confirm(self, decision: Decision) -> Decision:
-        """Judge an alert group anew if what was read of it is older than `confirm_after`."""
+        """Judge an alert group anew if what was read of it is older than `confirm_after`.
+
+        One that IRM has changed in the meantime is UNKNOWN, and stands in the decision as it is now.
+        """
         known, alert_group = self._snapshots, decision.alert_group
         if known is None or not self._old(min(known.irm.read_at, known.alertmanager.read_at)):
             return decision
         now = self._irm.alert_group(alert_group.id, self._deadline)
         if (now.alerts_count, now.state) != (alert_group.alerts_count, alert_group.state):
             why = "IRM has changed it since it was read"
-            return msgspec.structs.replace(decision, kind=DecisionKind.UNKNOWN, reason=why)
+            return msgspec.structs.replace(decision, alert_group=now, kind=DecisionKind.UNKNOWN, reason=why)
         if self._old(known.alertmanager.read_at):
             known = msgspec.structs.replace(known, alertmanager=self._read_alertmanager())
             self._snapshots = known

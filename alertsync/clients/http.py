@@ -22,7 +22,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from alertsync.clients import failures
-from alertsync.errors import Reason, StoppedError, UpstreamError
+from alertsync.errors import Reason, UpstreamError
 
 if TYPE_CHECKING:
     import random
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 3
+ATTEMPTS = 3
+"""How often a request is sent at most."""
 _BACKOFF_SECONDS = 0.5
 _BACKOFF_MAX_SECONDS = 5.0
 _QUIET_WAIT_SECONDS = 2.0
@@ -112,12 +113,31 @@ class Http:
         return self._send(_Request(operation, "GET", path, params=params), deadline, repeatable=True)
 
     def post(
-        self, operation: str, path: str, deadline: Deadline, *, repeatable: bool, json: object = None
+        self, operation: str, path: str, deadline: Deadline, *, attempts: int = ATTEMPTS, json: object = None
     ) -> Answer:
-        """POST `path`; again after an unclear failure only if `repeatable`."""
-        return self._send(_Request(operation, "POST", path, json=json), deadline, repeatable=repeatable)
+        """POST `path`; again only if the server has certainly not acted.
 
-    def _send(self, request: _Request, deadline: Deadline, *, repeatable: bool) -> Answer:
+        With a single attempt, nothing is waited for: what is posted may rest on a reading that grows old.
+        """
+        request = _Request(operation, "POST", path, json=json)
+        return self._send(request, deadline, attempts=attempts, repeatable=False)
+
+    def wait_for_room(self, requests: int, operation: str, deadline: Deadline) -> None:
+        """Wait until the rate limit lets so many requests through, and the server wants no more quiet."""
+        if self._limiter is None:
+            return
+        while (wait := self._limiter.wait_needed(requests)) > 0:
+            if wait >= deadline.remaining():
+                raise self._must_wait(operation, wait)
+            if wait > _QUIET_WAIT_SECONDS:
+                log.warning(
+                    "waiting for the rate limit", extra={"operation": operation, "seconds": round(wait)}
+                )
+            deadline.sleep(wait)
+
+    def _send(
+        self, request: _Request, deadline: Deadline, *, repeatable: bool, attempts: int = ATTEMPTS
+    ) -> Answer:
         deadline.check()
 
         def worth_repeating(error: BaseException) -> bool:
@@ -125,35 +145,18 @@ class Http:
                 error.retryable if repeatable else error.never_arrived
             )
 
-        earlier: list[UpstreamError] = []
-
-        def remember(state: tenacity.RetryCallState) -> None:
-            if state.outcome is not None and isinstance(error := state.outcome.exception(), UpstreamError):
-                earlier.append(error)
-
         def done_trying(state: tenacity.RetryCallState) -> bool:
-            # An attempt whose outcome is unclear is reported as that, not as never made, if we are to stop.
             out_of_time = state.upcoming_sleep >= deadline.remaining() or deadline.should_stop()
-            return state.attempt_number >= _ATTEMPTS or out_of_time
+            return state.attempt_number >= attempts or out_of_time
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(worth_repeating),
             stop=done_trying,
             wait=self._wait,
-            before_sleep=remember,
-            sleep=deadline.nap,
+            sleep=deadline.sleep,
             reraise=True,
         )
-        try:
-            return retrying(self._once, request, deadline)
-        except StoppedError:
-            # An attempt was made, so its failure is the truth to tell.
-            if not earlier:
-                raise
-            raise earlier[-1] from None
-        except UpstreamError as error:
-            error.perhaps_done = any(not one.never_arrived for one in earlier)
-            raise
+        return retrying(self._once, request, deadline, patient=attempts > 1)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -163,9 +166,9 @@ class Http:
         ceiling = min(_BACKOFF_MAX_SECONDS, _BACKOFF_SECONDS * 2**state.attempt_number)
         return self._jitter.uniform(ceiling / 2, ceiling)
 
-    def _once(self, request: _Request, deadline: Deadline) -> Answer:
+    def _once(self, request: _Request, deadline: Deadline, *, patient: bool) -> Answer:
         operation = request.operation
-        self._keep_rate(operation, deadline)
+        self._keep_rate(operation, deadline, patient=patient)
         seconds = min(self.endpoint.timeout, deadline.remaining())
         if seconds <= 0:
             raise failures.out_of_time(self.endpoint, operation)
@@ -188,18 +191,18 @@ class Http:
         except (requests.RequestException, Urllib3Error, OSError) as error:
             raise failures.of_transport(error, self.endpoint, operation) from None
 
-    def _keep_rate(self, operation: str, deadline: Deadline) -> None:
+    def _keep_rate(self, operation: str, deadline: Deadline, *, patient: bool) -> None:
         if self._limiter is None:
             return
-        while (wait := self._limiter.wait_needed()) > 0:
-            if wait >= deadline.remaining():
-                raise failures.must_wait(self.endpoint, operation, wait, asked=self._limiter.server_asked)
-            if wait > _QUIET_WAIT_SECONDS:
-                log.warning(
-                    "waiting for the rate limit", extra={"operation": operation, "seconds": round(wait)}
-                )
-            deadline.sleep(wait)
+        if patient:
+            self.wait_for_room(1, operation, deadline)
+        elif (wait := self._limiter.wait_needed(1)) > 0:
+            raise self._must_wait(operation, wait)
         self._limiter.note_sent()
+
+    def _must_wait(self, operation: str, wait: float) -> UpstreamError:
+        asked = self._limiter is not None and self._limiter.server_asked
+        return failures.must_wait(self.endpoint, operation, wait, asked=asked)
 
     def _session(self) -> requests.Session:
         """Give this thread its session: requests does not promise that threads can share one."""

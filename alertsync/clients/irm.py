@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _OPEN_STATES = ("new", "acknowledged", "silenced")
 _READINGS = 3
 _MAX_PAGES = 2000
+_REQUESTS_OF_A_TURN = 2
+RESOLVE = "resolve alert group"
+"""The operation of which an `UpstreamError` speaks when a resolve failed."""
 _NO_BOUND = sys.maxsize
 
 
@@ -136,16 +139,18 @@ class IrmClient:
         answer = self._http.get(operation, _path(alert_group_id), deadline)
         return _alert_group(decode(self._http, operation, answer, _AlertGroup))
 
+    def wait_for_turn(self, deadline: Deadline) -> None:
+        """Wait until an alert group can be read and resolved at once, without waiting in between."""
+        self._http.wait_for_room(_REQUESTS_OF_A_TURN, RESOLVE, deadline)
+
     def resolve(self, alert_group_id: str, deadline: Deadline) -> None:
-        """Resolve an alert group; resolving twice does no harm, so a lost answer is asked for again."""
-        self._http.post("resolve alert group", f"{_path(alert_group_id)}resolve/", deadline, repeatable=True)
+        """Resolve an alert group, in one attempt and without waiting: each attempt needs a fresh reading."""
+        self._http.post(RESOLVE, f"{_path(alert_group_id)}resolve/", deadline, attempts=1)
 
     def add_note(self, alert_group_id: str, text: str, deadline: Deadline) -> None:
         """Write a resolution note; not repeated when in doubt, so that no note stands there twice."""
         note = {"alert_group_id": alert_group_id, "text": text}
-        self._http.post(
-            "write resolution note", "/api/v1/resolution_notes/", deadline, repeatable=False, json=note
-        )
+        self._http.post("write resolution note", "/api/v1/resolution_notes/", deadline, json=note)
 
     def current_user(self, deadline: Deadline) -> User:
         """Read whose token this is; IRM answers 500 for the token of a service account."""

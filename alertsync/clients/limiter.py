@@ -27,13 +27,14 @@ class Limiter:
         self._closed_until = float("-inf")
         self._lock = threading.Lock()
 
-    def wait_needed(self) -> float:
-        """Seconds until a request may be sent; 0 if it may be now."""
+    def wait_needed(self, requests: int = 1) -> float:
+        """Seconds until so many requests may be sent; 0 if they may be now."""
         with self._lock:
             now = self._clock.monotonic()
             wait = self._closed_until - now
-            if len(self._sent) == self._limit.requests:
-                wait = max(wait, self._sent[0] + self._limit.seconds - now)
+            too_many = len(self._sent) + min(requests, self._limit.requests) - self._limit.requests
+            if too_many > 0:
+                wait = max(wait, self._sent[too_many - 1] + self._limit.seconds - now)
             return max(wait, 0.0)
 
     @property

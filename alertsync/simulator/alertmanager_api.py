@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from wsgiref.handlers import format_date_time
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -49,7 +50,8 @@ def create_app(  # noqa: PLR0913 - each is a setting of a real installation, and
 ) -> Flask:
     """Return the WSGI app that serves an Alertmanager, all of it below ``prefix`` (``/alertmanager``).
 
-    With a username it demands basic auth, with a token a bearer token, with a tenant ``X-Scope-OrgID``.
+    With a username it demands basic auth, with a token a bearer token, with a tenant ``X-Scope-OrgID``. Its
+    ``Date`` header tells the model's clock.
     """
     app = Flask(__name__, static_folder=None)
     app.before_request(Access(username=username, password=password, token=token, tenant=tenant).refusal)
@@ -57,6 +59,12 @@ def create_app(  # noqa: PLR0913 - each is a setting of a real installation, and
     app.register_error_handler(ParameterError, _bad_request)
     app.register_error_handler(SilenceRefusedError, _bad_request)
     app.register_error_handler(HTTPException, lambda error: _no_such_path(error, prefix))
+
+    @app.after_request
+    def tell_the_time(response: Response) -> Response:
+        response.headers["Date"] = format_date_time(alertmanager.clock().timestamp())
+        return response
+
     app.add_url_rule(f"{prefix}/-/healthy", "healthy", _ok)
     app.add_url_rule(f"{prefix}/-/ready", "ready", _ok)
     handlers = _Handlers(alertmanager)

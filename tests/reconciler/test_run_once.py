@@ -242,13 +242,53 @@ def test_an_attempt_that_failed_before_a_stop_is_told_as_that_and_not_as_never_m
     with bench(monkeypatch, tmp_path) as world:
         world.fire("Disk")
         world.silence("Disk")
-        world.irm_server.inject(Fault("throttle", path="/resolve/", retry_after=46))
-        soon = world.time.passed + 5
+        world.irm_server.inject(Fault("status", path="/resolve/", status=500, times=-1))
+        soon = world.time.passed + 1
         world.services.stop.attach(lambda: world.time.passed > soon)
         [action] = world.run().actions
         assert action.outcome is Outcome.FAILED
-        assert "HTTP 429" in action.detail
-        assert world.time.passed < soon + 5
+        assert "HTTP 500" in action.detail
+        assert len(world.resolves()) == 1
+
+
+def test_what_was_true_before_the_rate_limit_made_us_wait_is_confirmed_after_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, IRM_RATE_LIMIT="6/minute") as world:
+        disk, cpu = world.fire("Disk"), world.fire("Cpu")
+        world.silence("Disk")
+        world.silence("Cpu", minutes=1.5)
+        run = world.run()
+        assert [action.outcome for action in run.actions] == [Outcome.RESOLVED, Outcome.CANCELLED]
+        assert "SILENCE_ENDING" in run.actions[1].detail
+        assert run.duration_seconds > 50
+        assert (disk.state, cpu.state) == ("resolved", "firing")
+        assert world.resolves() == [disk.id]
+
+
+def test_what_was_true_before_irm_asked_us_to_wait_is_confirmed_after_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        disk, cpu = world.fire("Disk"), world.fire("Cpu")
+        world.silence("Disk", minutes=1.5)
+        world.silence("Cpu")
+        world.irm_server.inject(Fault("throttle", path="/resolve/", retry_after=46))
+        run = world.run()
+        assert [action.outcome for action in run.actions] == [Outcome.CANCELLED, Outcome.RESOLVED]
+        assert (disk.state, cpu.state) == ("firing", "resolved")
+
+
+def test_a_resolve_that_took_effect_before_irm_timed_out_is_known_to_be_ours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, CONFIRM_AFTER="0") as world:
+        disk = world.fire("Disk")
+        world.silence("Disk")
+        world.irm_server.inject(Fault("lost_answer", path="/resolve/"))
+        [action] = world.run().actions
+        assert (action.outcome, action.note) == (Outcome.RESOLVED, "written")
+        assert world.resolves() == [disk.id]
 
 
 def test_a_stop_while_reading_ends_the_run_and_counts_for_nothing(
