@@ -16,7 +16,6 @@ from alertsync.planner.plan import plan, wanting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from alertsync.clients.alertmanager import AlertmanagerClient
     from alertsync.clients.irm import IrmClient
@@ -52,6 +51,7 @@ class Observer:
         self._max_deliveries = max_deliveries
         self._confirm_after = confirm_after
         self._snapshots: Snapshots | None = None
+        self._asked: dict[str, float] = {}
         self.upstreams: dict[str, Upstream] = {}
 
     @property
@@ -79,20 +79,21 @@ class Observer:
         One that IRM has changed in the meantime is UNKNOWN, and stands in the decision as it is now.
         """
         known, alert_group = self._snapshots, decision.alert_group
-        if known is None or not self._old(min(known.irm.read_at, known.alertmanager.read_at)):
+        if known is None or not (self._old("irm") or self._old("alertmanager")):
             return decision
         now = self._irm.alert_group(alert_group.id, self._deadline)
         if (now.alerts_count, now.state) != (alert_group.alerts_count, alert_group.state):
             why = "IRM has changed it since it was read"
             return msgspec.structs.replace(decision, alert_group=now, kind=DecisionKind.UNKNOWN, reason=why)
-        if self._old(known.alertmanager.read_at):
+        if self._old("alertmanager"):
             known = msgspec.structs.replace(known, alertmanager=self._read_alertmanager())
             self._snapshots = known
         planned = plan(known, self._policy, self._clock.now())
         return next(one for one in planned.decisions if one.alert_group.id == alert_group.id)
 
-    def _old(self, read_at: datetime) -> bool:
-        return (self._clock.now() - read_at).total_seconds() > self._confirm_after
+    def _old(self, upstream: str) -> bool:
+        """Tell whether a reading is old, by the clock that does not jump."""
+        return self._clock.monotonic() - self._asked[upstream] > self._confirm_after
 
     def _read_irm(self) -> IrmSnapshot:
         return self._seen("irm", lambda: self._irm.snapshot(self._deadline), lambda _: "")
@@ -108,8 +109,8 @@ class Observer:
         )
 
     def _seen(self, name: str, read: Callable[[], T], version: Callable[[T], str]) -> T:
-        """Read an upstream, and note how it was seen."""
-        began = self._clock.monotonic()
+        """Read an upstream, and note when it was asked and how it was seen."""
+        began = self._asked[name] = self._clock.monotonic()
 
         def note(*, reachable: bool, version: str = "", error: str = "") -> None:
             seconds = round(self._clock.monotonic() - began, 3)

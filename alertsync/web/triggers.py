@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from alertsync.errors import NotReadyError, RunBusyError
+from alertsync.errors import AlertsyncError, NotReadyError, RunBusyError
 from alertsync.models import Run, RunStatus
 from alertsync.reconciler import new_run_id
 
@@ -64,6 +64,13 @@ class Triggers:
             raise RunBusyError(
                 "another trigger already waits for a run to end", retry_after=max(int(wait), 5)
             )
+        try:
+            return self._begin(reconciler, wait, dry_run=dry_run)
+        except BaseException:
+            self._waiting.release()
+            raise
+
+    def _begin(self, reconciler: Reconciler, wait: float, *, dry_run: bool) -> Trigger:
         now = self._services.clock.now()
         trigger = Trigger(new_run_id(now))
         self._services.store.save_run(
@@ -96,7 +103,7 @@ class Triggers:
 
     def _leave_word(self, trigger: Trigger, error: Exception) -> None:
         """Record a run that never began: its address may already have been given away."""
-        if not isinstance(error, RunBusyError):
+        if not isinstance(error, AlertsyncError):
             log.error("a triggered run met an unexpected error", exc_info=error)
         waiting = self._services.store.run(trigger.run_id)
         if waiting is not None:

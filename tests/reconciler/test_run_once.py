@@ -395,3 +395,40 @@ def test_a_state_directory_that_somebody_removed_is_made_again(
         answer = create_app(world.services).test_client().post("/reconcile")
         assert (answer.status_code, answer.get_json()["status"]) == (200, "success")
         assert (world.services.directory / "run.lock").exists()
+
+
+def test_a_clock_that_is_set_back_does_not_make_an_old_reading_young(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        world.fire("Disk")
+        cpu = world.fire("Cpu")
+        world.silence("Disk")
+        silence = world.silence("Cpu")
+        plain = world.reconciler.irm.resolve
+
+        def slowly(*args: object) -> None:
+            plain(*args)  # type: ignore[arg-type]  # passed on as it came
+            world.time.sleep(20)
+            world.time.set_back(3600)
+            world.alertmanager.expire(silence)
+
+        monkeypatch.setattr(world.reconciler.irm, "resolve", slowly)
+        assert [action.outcome for action in world.run().actions] == [Outcome.RESOLVED, Outcome.CANCELLED]
+        assert cpu.state == "firing"
+
+
+def test_a_trigger_that_cannot_start_gives_its_place_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        client = create_app(world.services).test_client()
+        with monkeypatch.context() as patch:
+            patch.setattr("threading.Thread.start", out_of_threads)
+            assert client.post("/reconcile").status_code == 500
+        assert client.post("/reconcile").status_code == 200
+
+
+def out_of_threads(_: object) -> None:
+    """Refuse, as the interpreter does when the system has no thread left."""
+    raise RuntimeError("can't start new thread")
