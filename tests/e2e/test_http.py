@@ -290,7 +290,7 @@ def test_the_button_shows_the_answer_of_the_run_that_it_started(service: Service
     assert page.status_code == 200
     assert page.headers["Content-Type"].startswith("text/html")
     assert "Success" in page.text
-    assert "open alert groups" in page.text
+    assert "open alert group" in page.text
     assert "DiskFull" in page.text
     assert page.text.count(BUTTON) == 1
     expect("one run has ended", lambda: len(service.runs()) == before + 1)
