@@ -31,7 +31,7 @@ from alertsync.store.files import FileStore
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from alertsync.config import AlertmanagerSettings, IrmSettings, Settings
+    from alertsync.settings import AlertmanagerSettings, IrmSettings, Settings
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ Every secret can come from `NAME` or, as Kubernetes and Docker mount them, from 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +18,7 @@ from environs import Env, EnvValidationError
 from alertsync import config_parsers as parse
 from alertsync.errors import ConfigError
 from alertsync.models import Policy
-from alertsync.redaction import basic
+from alertsync.settings import AlertmanagerSettings, IrmSettings, Secret, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,89 +26,6 @@ if TYPE_CHECKING:
 
 _OWN = "alertsync_"
 """Prefix of our parsers, as environs has some of the same names."""
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A value that is never shown: neither `str` nor `repr` gives it away."""
-
-    value: str = field(repr=False)
-
-    def __str__(self) -> str:
-        return "[redacted]"
-
-
-@dataclass(frozen=True)
-class AlertmanagerSettings:
-    """Where Alertmanager is and how to speak to it; `timeout` in seconds."""
-
-    url: str
-    username: str | None
-    password: Secret | None
-    token: Secret | None
-    tenant: str | None
-    ca_file: str | None
-    cert_file: str | None
-    key_file: str | None
-    timeout: float
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Every secret value, in each form in which it travels."""
-        held = tuple(secret.value for secret in (self.password, self.token) if secret is not None)
-        if self.username is not None and self.password is not None:
-            return (*held, basic(self.username, self.password.value))
-        return held
-
-
-@dataclass(frozen=True)
-class IrmSettings:
-    """Where IRM is and how to speak to it.
-
-    `problems` names what keeps it from being used, variable name to explanation; empty when it can be.
-    """
-
-    url: str | None
-    token: Secret | None
-    ca_file: str | None
-    stack_url: str | None
-    timeout: float
-    page_size: int
-    rate_limit: parse.RateLimit
-    max_deliveries: int
-    resolution_notes: bool
-    problems: dict[str, str]
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Every secret value."""
-        return () if self.token is None else (self.token.value,)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings; durations in seconds, `interval` 0 when the loop is off."""
-
-    alertmanager: AlertmanagerSettings
-    irm: IrmSettings
-    policy: Policy
-    interval: float
-    reconcile_wait: float
-    run_timeout: float
-    confirm_after: float
-    port: int
-    workers: int
-    threads: int
-    state_dir: Path
-    alert_labels: tuple[str, ...]
-    alert_annotations: tuple[str, ...]
-    log_level: str
-    log_format: str
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Every secret value, for the log to strike out."""
-        return (*self.alertmanager.secrets, *self.irm.secrets)
 
 
 class _Reader:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from alertsync.clients.alertmanager import AlertmanagerClient
     from alertsync.clients.irm import IrmClient
     from alertsync.clock import Clock
-    from alertsync.config import Settings
     from alertsync.reconciler import Reconciler
+    from alertsync.settings import Settings
     from alertsync.store.files import FileStore
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from alertsync import config
 from alertsync.errors import ConfigError
+from alertsync.settings import Settings
 
 UNSET = "\u2013"
 """What stands in a table where there is no default."""
@@ -68,7 +69,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[_Watched]:
         os.environ = kept  # noqa: B003
 
 
-def load(values: Mapping[str, str]) -> config.Settings:
+def load(values: Mapping[str, str]) -> Settings:
     """Load the settings from an environment that holds these values and nothing else."""
     with _environment(values):
         return config.load()

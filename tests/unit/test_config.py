@@ -15,6 +15,8 @@ from alertsync.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from alertsync.settings import Settings
+
 
 @pytest.fixture(autouse=True)
 def _only_these(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +24,7 @@ def _only_these(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> config.Settings:
+def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return config.load()
