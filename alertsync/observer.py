@@ -1,7 +1,8 @@
 """The eyes of a run: reads both systems in the order that makes the reading safe, and plans on what it saw.
 
 IRM is read before Alertmanager, and Alertmanager again after any delivery, so that an alert that a delivery
-names and Alertmanager does not hold has ended rather than not yet begun.
+names and Alertmanager does not hold has ended rather than not yet begun. A first reading tells whether there is
+anything to do; what is then acted upon rests on a second one, which is proven to lack no alert.
 """
 
 from __future__ import annotations
@@ -62,16 +63,19 @@ class Observer:
     def look(self, attached: frozenset[str]) -> Plan:
         """Read both systems and plan; read the deliveries that the plan wants, and plan again."""
         irm = self._read_irm()
+        alertmanager, proven = self._read_alertmanager(proven=False), False
         deliveries: dict[str, Deliveries] = {}
         while True:
-            self._snapshots = Snapshots(irm, self._read_alertmanager(), deliveries, attached)
+            self._snapshots = Snapshots(irm, alertmanager, deliveries, attached)
             planned = plan(self._snapshots, self._policy, self._clock.now())
             wanted = (decision.alert_group.id for decision in wanting(planned, self._policy))
             # Once is enough: what still wants its deliveries after that is held, and the next run's.
             unread = [group_id for group_id in wanted if group_id not in deliveries]
-            if not unread:
+            to_do = any(decision.inconsistent for decision in planned.decisions)
+            if not unread and (proven or not to_do):
                 return planned
             deliveries = deliveries | {group_id: self._read_deliveries(group_id) for group_id in unread}
+            alertmanager, proven = self._read_alertmanager(proven=True), True
 
     def confirm(self, decision: Decision) -> Decision:
         """Judge an alert group anew if what was read of it is older than `confirm_after`.
@@ -86,7 +90,7 @@ class Observer:
             why = "IRM has changed it since it was read"
             return msgspec.structs.replace(decision, alert_group=now, kind=DecisionKind.UNKNOWN, reason=why)
         if self._old("alertmanager"):
-            known = msgspec.structs.replace(known, alertmanager=self._read_alertmanager())
+            known = msgspec.structs.replace(known, alertmanager=self._read_alertmanager(proven=True))
             self._snapshots = known
         planned = plan(known, self._policy, self._clock.now())
         return next(one for one in planned.decisions if one.alert_group.id == alert_group.id)
@@ -101,12 +105,9 @@ class Observer:
     def _read_deliveries(self, alert_group_id: str) -> Deliveries:
         return self._irm.deliveries(alert_group_id, self._deadline, at_most=self._max_deliveries)
 
-    def _read_alertmanager(self) -> AlertmanagerSnapshot:
-        return self._seen(
-            "alertmanager",
-            lambda: self._alertmanager.snapshot(self._deadline),
-            lambda snapshot: snapshot.version,
-        )
+    def _read_alertmanager(self, *, proven: bool) -> AlertmanagerSnapshot:
+        read = self._alertmanager.proven_snapshot if proven else self._alertmanager.snapshot
+        return self._seen("alertmanager", lambda: read(self._deadline), lambda snapshot: snapshot.version)
 
     def _seen(self, name: str, read: Callable[[], T], version: Callable[[T], str]) -> T:
         """Read an upstream, and note when it was asked and how it was seen."""

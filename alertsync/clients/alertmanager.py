@@ -2,8 +2,9 @@
 
 Shapes are those of API v2 as Alertmanager 0.25, 0.28 and 0.33 answer. Three facts steer the code. A mute time
 shows only in `/alerts/groups`, so members are judged there. After a restart the list is empty with a 200, so
-the snapshot carries the start time (`uptime` is a timestamp) and whether the cluster has settled. The silences
-are read after the groups, so that one that was removed in between is seen as removed.
+the snapshot carries the start time (`uptime` is a timestamp) and whether the cluster has settled. While its
+configuration is reloaded, `/alerts/groups` lacks alerts that `/alerts` shows (observed on 0.25), so what is to be
+acted upon rests on a proven snapshot.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from alertsync.clients import failures
 from alertsync.clients.wire import decode
 from alertsync.models import (
     AggregationGroup,
@@ -87,6 +89,13 @@ class _ServerStatus(msgspec.Struct, rename="camel"):
     version_info: _Version
 
 
+class _Fingerprint(msgspec.Struct):
+    fingerprint: str
+
+
+_READINGS = 4
+_PAUSE_SECONDS = 0.5
+_READ_GROUPS = "read aggregation groups"
 _ALERTS = "/api/v2/alerts"
 _GROUPS = "/api/v2/alerts/groups"
 _SILENCES = "/api/v2/silences"
@@ -100,11 +109,15 @@ class AlertmanagerClient:
         self._http = http
 
     def snapshot(self, deadline: Deadline) -> AlertmanagerSnapshot:
-        """Read everything that a plan rests on."""
-        status = self._status(deadline)
-        answer = self._http.get("read aggregation groups", _GROUPS, deadline)
-        groups = decode(self._http, "read aggregation groups", answer, list[_Group])
-        silences, last = self._silences(deadline)
+        """Read everything that a plan rests on.
+
+        The silences are read after the groups, so that one that was removed in between is seen as removed, and
+        the status last, so that a start in between is seen as a start.
+        """
+        answer = self._http.get(_READ_GROUPS, _GROUPS, deadline)
+        groups = decode(self._http, _READ_GROUPS, answer, list[_Group])
+        silences, _ = self._silences(deadline)
+        status, last = self._status(deadline)
         return AlertmanagerSnapshot(
             groups=tuple(_aggregation_group(group) for group in groups),
             silences=silences,
@@ -115,9 +128,20 @@ class AlertmanagerClient:
             read_at=answer.asked_at,
         )
 
-    def version(self, deadline: Deadline) -> str:
-        """Read the version; the cheapest proof that Alertmanager answers."""
-        return self._status(deadline).version_info.version
+    def proven_snapshot(self, deadline: Deadline) -> AlertmanagerSnapshot:
+        """Read everything, and prove that no alert is missing from the aggregation groups.
+
+        What `/alerts` showed before must stand in a group, unless it has ended since; if something is missing
+        several times in a row, raise `UpstreamError` (unstable).
+        """
+        for _ in range(_READINGS):
+            answer = self._http.get("read alerts", _ALERTS, deadline)
+            held = {one.fingerprint for one in decode(self._http, "read alerts", answer, list[_Fingerprint])}
+            snapshot = self.snapshot(deadline)
+            if held <= {alert.fingerprint for group in snapshot.groups for alert in group.alerts}:
+                return snapshot
+            deadline.sleep(_PAUSE_SECONDS)
+        raise failures.incomplete(self._http.endpoint, _READ_GROUPS, _READINGS)
 
     def alerts(self, deadline: Deadline) -> tuple[list[dict[str, Any]], tuple[Silence, ...]]:
         """Read the alerts as Alertmanager shows them (JSON objects), and the silences."""
@@ -126,9 +150,9 @@ class AlertmanagerClient:
         alerts: list[dict[str, Any]] = msgspec.json.decode(answer.body)
         return alerts, self._silences(deadline)[0]
 
-    def _status(self, deadline: Deadline) -> _ServerStatus:
+    def _status(self, deadline: Deadline) -> tuple[_ServerStatus, datetime]:
         answer = self._http.get("read status", _STATUS, deadline)
-        return decode(self._http, "read status", answer, _ServerStatus)
+        return decode(self._http, "read status", answer, _ServerStatus), answer.clock
 
     def _silences(self, deadline: Deadline) -> tuple[tuple[Silence, ...], datetime]:
         answer = self._http.get("read silences", _SILENCES, deadline)

@@ -96,6 +96,15 @@ def unstable(endpoint: Endpoint, operation: str, attempts: int) -> UpstreamError
     return _error(Reason.UNSTABLE, text, endpoint, operation)
 
 
+def incomplete(endpoint: Endpoint, operation: str, attempts: int) -> UpstreamError:
+    """Tell that Alertmanager's aggregation groups lacked alerts that it holds."""
+    text = (
+        f"alerts that it holds were missing from its aggregation groups, {attempts} times in a row: "
+        "is its configuration being reloaded? The next run tries again"
+    )
+    return _error(Reason.UNSTABLE, text, endpoint, operation)
+
+
 def of_transport(error: Exception, endpoint: Endpoint, operation: str) -> UpstreamError:
     """Classify a failure below HTTP: DNS, TCP, TLS, proxy, timeout, a broken connection."""
     setting = _SETTING[endpoint.upstream]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+import requests
 
 from alertsync.clients.alertmanager import AlertmanagerClient
 from alertsync.clients.http import Endpoint, HeaderAuth, Http
 from alertsync.clock import Clock, Deadline
+from alertsync.errors import Reason, UpstreamError
 from alertsync.models import Alert, AlertmanagerSnapshot, AlertStatus, Matcher
 from alertsync.simulator.alertmanager_config import InhibitRule, Route
 from alertsync.simulator.wire import Fault
@@ -165,7 +169,6 @@ def test_alerts_are_read_as_alertmanager_shows_them(server: AlertmanagerUnderTes
     assert alert["annotations"] == {"summary": "full"}
     assert alert["receivers"] == [{"name": "team.x+prod (1)"}]
     assert alert["status"]["silencedBy"] == [silence_id] == [silence.id]
-    assert client(server).version(soon()) == snapshot_of(server).version
 
 
 STATES = [
@@ -201,3 +204,55 @@ def test_a_cluster_that_settles_is_seen_to() -> None:
         for status, settled in (("settling", False), ("ready", True), ("disabled", True)):
             server.model.cluster_status = status
             assert snapshot_of(server).settled is settled
+
+
+def test_a_proven_snapshot_is_the_snapshot_where_nothing_is_missing(server: AlertmanagerUnderTest) -> None:
+    server.fire({"alertname": "Disk", "instance": "a"})
+    whole = once_grouped(server, 1)
+    assert client(server).proven_snapshot(soon()).groups == whole.groups
+
+
+def test_groups_that_lack_an_alert_during_a_reload_are_read_again() -> None:
+    with SimulatedAlertmanager(routes=ROUTES) as server:
+        server.fire({"alertname": "Disk", "instance": "a"})
+        whole = once_grouped(server, 1)
+        server.server.inject(Fault("status", path="/alerts/groups", status=200, body=b"[]", times=2))
+        assert client(server).proven_snapshot(soon()).groups == whole.groups
+
+
+def test_groups_that_go_on_lacking_an_alert_prove_nothing() -> None:
+    with SimulatedAlertmanager(routes=ROUTES) as server:
+        server.fire({"alertname": "Disk", "instance": "a"})
+        server.server.inject(Fault("status", path="/alerts/groups", status=200, body=b"[]", times=-1))
+        with pytest.raises(UpstreamError, match="missing from its aggregation groups") as caught:
+            client(server).proven_snapshot(soon())
+        assert caught.value.reason is Reason.UNSTABLE
+
+
+def test_no_snapshot_of_the_real_program_under_reloads_lacks_an_alert(tmp_path: Path) -> None:
+    """Alertmanager rebuilds its aggregation groups while it reloads, and shows them half built."""
+    with RealAlertmanager(tmp_path, routes=ROUTES) as server:
+        count = 4000
+        alerts = [{"labels": {"alertname": f"A{number // 10}", "n": str(number)}} for number in range(count)]
+        requests.post(f"{server.url}/api/v2/alerts", json=alerts, timeout=20).raise_for_status()
+        once_grouped(server, count)
+        stop = threading.Event()
+        whole: list[bool] = []
+
+        def reload_again_and_again() -> None:
+            while not stop.wait(0.05):
+                requests.post(f"{server.url}/-/reload", timeout=20)
+
+        reloading = threading.Thread(target=reload_again_and_again)
+        reloading.start()
+        try:
+            for _ in range(15):
+                # Under such a storm of reloads it may give up, which is no snapshot and so no harm.
+                with contextlib.suppress(UpstreamError):
+                    snapshot = client(server).proven_snapshot(soon())
+                    whole.append(sum(len(group.alerts) for group in snapshot.groups) == count)
+        finally:
+            stop.set()
+            reloading.join()
+        assert whole
+        assert all(whole)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from alertsync.errors import RunBusyError
 from alertsync.locks import held
@@ -116,7 +118,7 @@ def test_an_alert_group_that_irm_changed_in_the_meantime_is_left_to_the_next_run
     with bench(monkeypatch, tmp_path, CONFIRM_AFTER="0") as world:
         disk = world.fire("Disk")
         world.silence("Disk")
-        plain = world.reconciler.alertmanager.snapshot
+        plain = world.reconciler.alertmanager.proven_snapshot
 
         def then_somebody_acts(*args: object) -> object:
             snapshot = plain(*args)  # type: ignore[arg-type]  # passed on as it came
@@ -124,7 +126,7 @@ def test_an_alert_group_that_irm_changed_in_the_meantime_is_left_to_the_next_run
             world.time.sleep(1)
             return snapshot
 
-        monkeypatch.setattr(world.reconciler.alertmanager, "snapshot", then_somebody_acts)
+        monkeypatch.setattr(world.reconciler.alertmanager, "proven_snapshot", then_somebody_acts)
         [action] = world.run().actions
         assert action.outcome is Outcome.CANCELLED
         assert disk.state == "acknowledged"
@@ -184,7 +186,7 @@ def test_somebody_was_faster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         disk, cpu = world.fire("Disk"), world.fire("Cpu")
         world.silence("Disk")
         world.silence("Cpu")
-        plain = world.reconciler.alertmanager.snapshot
+        plain = world.reconciler.alertmanager.proven_snapshot
 
         def then_somebody_acts(*args: object) -> object:
             snapshot = plain(*args)  # type: ignore[arg-type]  # passed on as it came
@@ -192,7 +194,7 @@ def test_somebody_was_faster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             world.irm.delete(cpu.id)
             return snapshot
 
-        monkeypatch.setattr(world.reconciler.alertmanager, "snapshot", then_somebody_acts)
+        monkeypatch.setattr(world.reconciler.alertmanager, "proven_snapshot", then_somebody_acts)
         run = world.run()
         assert [action.outcome for action in run.actions] == [Outcome.ALREADY_RESOLVED, Outcome.DELETED]
         assert (run.status, run.inconsistencies_resolved, run.inconsistencies_failed) == (
@@ -432,3 +434,39 @@ def test_a_trigger_that_cannot_start_gives_its_place_back(
 def out_of_threads(_: object) -> None:
     """Refuse, as the interpreter does when the system has no thread left."""
     raise RuntimeError("can't start new thread")
+
+
+def test_an_alert_that_a_reload_hides_for_a_moment_is_not_taken_for_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        disk = world.fire("Disk", "a", "b")
+        world.pass_time(1000)
+        world.silence("Disk", instance="a")
+        whole = requests.get(f"{world.alertmanager_server.url}/api/v2/alerts/groups", timeout=5).json()
+        whole[0]["alerts"] = [one for one in whole[0]["alerts"] if one["labels"]["instance"] == "a"]
+        half = Fault("status", path="/alerts/groups", status=200, body=json.dumps(whole).encode(), times=3)
+        world.alertmanager_server.inject(half)
+        assert kinds(world.run()) == {"Disk": DecisionKind.PARTIALLY_SILENCED}
+        assert disk.state == "firing"
+
+
+def test_alertmanager_that_restarts_between_two_readings_proves_no_absence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        disk = world.fire("Disk", "a", "b")
+        world.pass_time(1000)
+        world.silence("Disk", instance="a")
+        http = world.reconciler.alertmanager._http
+        plain = http.get
+
+        def then_it_restarts(operation: str, *args: object) -> object:
+            if operation == "read aggregation groups":
+                world.alertmanager.restart()
+                world.alertmanager.fire({"alertname": "Disk", "instance": "a"})
+            return plain(operation, *args)  # type: ignore[arg-type]  # passed on as it came
+
+        monkeypatch.setattr(http, "get", then_it_restarts)
+        assert world.run().actions == ()
+        assert disk.state == "firing"
