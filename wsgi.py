@@ -3,4 +3,4 @@
 from alertsync import bootstrap, config
 from alertsync.web import create_app
 
-app = create_app(bootstrap.build(config.load()))
+app = create_app(bootstrap.build(config.load(), stay_up=True))

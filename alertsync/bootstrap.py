@@ -41,17 +41,28 @@ RUNTIME_DIR = "ALERTSYNC_RUNTIME_DIR"
 _BOOT_POLL_SECONDS = 0.1
 
 
-def build(settings: Settings, clock: Clock | None = None) -> Services:
-    """Make the services; reaches no upstream. Raise `StateDirError` if there is nowhere to keep state."""
+def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = False) -> Services:
+    """Make the services; reaches no upstream.
+
+    Raise `StateDirError` if there is nowhere to keep state; with `stay_up`, be not ready and say so instead:
+    without the locks that all workers share there may be no run, but the pages that explain it stay.
+    """
     clock = clock or Clock()
     directory = Path(os.environ.get(RUNTIME_DIR) or settings.state_dir)
-    prepare(directory)
+    missing = dict(settings.irm.problems)
+    try:
+        prepare(directory)
+    except StateDirError as error:
+        if not stay_up:
+            raise
+        log.error("%s", error)  # noqa: TRY400  the traceback says nothing more
+        missing["STATE_DIR"] = "cannot be used: wants a directory on a local disk that alertsync may write"
     store = FileStore(directory)
     alertmanager = AlertmanagerClient(
         Http(_alertmanager_endpoint(settings.alertmanager), clock, jitter=random.Random())  # noqa: S311  jitter needs no cryptography
     )
     stop = StopSignal()
-    irm = None if settings.irm.problems else _irm_client(settings.irm, clock)
+    irm = None if missing else _irm_client(settings.irm, clock)
     reconciler = None
     if irm is not None:
         reconciler = Reconciler(
@@ -78,7 +89,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Services:
         reconciler=reconciler,
         irm=irm,
         directory=directory,
-        missing=settings.irm.problems,
+        missing=missing,
         stop=stop,
     )
 

@@ -172,7 +172,9 @@ PARSERS: dict[str, Callable[..., Any]] = {
     "irm_url": _irm_url,
     "port": _whole(1, 65535, "a TCP port"),
     "workers": _whole(1, 32, "a count of workers"),
-    "threads": _whole(2, 256, "a count of threads (one is kept for the probes)"),
+    "threads": _whole(
+        5, 256, "a count of threads (triggers and live readings hold up to four, the probes need one)"
+    ),
     "page_size": _whole(1, 1000, "a count of alert groups"),
     "count": _whole(1, 1_000_000, "a count"),
     "log_level": _choice("debug", "info", "warning", "error"),

@@ -61,6 +61,13 @@ class FileStore:
         self._write(f"runs/{run.run_id}.json", msgspec.json.encode(run))
         self._prune()
 
+    def forget_run(self, run_id: str) -> None:
+        """Drop the record of a run that never began and whose id nobody was given."""
+        with self._guard:
+            self._unwritten.pop(f"runs/{run_id}.json", None)
+        with contextlib.suppress(OSError):
+            (self._directory / "runs" / f"{run_id}.json").unlink()
+
     def publish(self, standing: Standing, metrics_page: bytes) -> None:
         """Publish how things stand after a run."""
         self._write(_METRICS, metrics_page)

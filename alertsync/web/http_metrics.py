@@ -11,6 +11,7 @@ import os
 import platform
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from flask import request
 from prometheus_client import (
     CollectorRegistry,
     GCCollector,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 """Read by prometheus_client as it is imported; set by gunicorn.conf.py where there are several workers."""
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 F = TypeVar("F", bound="Callable[..., object]")
 
 
@@ -47,6 +50,7 @@ class HttpMetrics:
         own = CollectorRegistry()
         self._exporter = PrometheusMetrics(app, path=None, group_by="url_rule", registry=own)
         self._shown = own
+        app.before_request(_leave_out_odd_methods)
         if MULTIPROCESS_DIR in os.environ:
             self._shown = CollectorRegistry()
             self._shown.register(_Summed())
@@ -62,6 +66,12 @@ class HttpMetrics:
         """Render the HTTP metrics and the build information in text format 0.0.4."""
         build = metrics.render_build(alertsync.__version__, platform.python_version())
         return generate_latest(self._shown) + build
+
+
+def _leave_out_odd_methods() -> None:
+    """Count no request of a made-up method: each would be a label value, and anybody can make up many."""
+    if request.method not in _METHODS:
+        request.prom_do_not_track = True  # type: ignore[attr-defined]  # the exporter looks for it
 
 
 class _Summed(Collector):

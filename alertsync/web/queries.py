@@ -10,6 +10,7 @@ from alertsync.web.problems import ProblemError
 if TYPE_CHECKING:
     from flask import Request
 
+_BODY_SECONDS = 5.0
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no"})
 
@@ -53,11 +54,22 @@ def whole_seconds(request: Request, name: str, most: int) -> int | None:
 
 def no_body(request: Request) -> None:
     """Refuse a body that says something: it would be ignored, and its sender would not know."""
-    body = request.get_data(cache=True).strip()
-    if body not in (b"", b"{}"):
+    if _body(request).strip() not in (b"", b"{}"):
         raise ProblemError(
             400,
             "Unexpected body",
             "this request wants no body, or an empty JSON object",
             "put what you mean in the query, such as ?dry_run=true",
         )
+
+
+def _body(request: Request) -> bytes:
+    """Read the body; a client that announces one and does not send it must not hold a thread for ever."""
+    sock = request.environ.get("gunicorn.socket")
+    if sock is None:
+        return request.get_data()
+    sock.settimeout(_BODY_SECONDS)
+    try:
+        return request.get_data()
+    finally:
+        sock.settimeout(None)

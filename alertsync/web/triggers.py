@@ -32,6 +32,7 @@ class Trigger:
         self.run_id = run_id
         self.run: Run | None = None
         self.error: Exception | None = None
+        self.given_away = False
         self._ended = threading.Event()
 
     def end(self) -> None:
@@ -40,7 +41,7 @@ class Trigger:
 
     def wait(self, seconds: float | None) -> Run | None:
         """Wait for the end, at most `seconds`; give the run, None if it goes on, or raise its error."""
-        self._ended.wait(seconds)
+        self.given_away = not self._ended.wait(seconds)
         if self.error is not None:
             raise self.error
         return self.run
@@ -102,9 +103,12 @@ class Triggers:
             trigger.end()
 
     def _leave_word(self, trigger: Trigger, error: Exception) -> None:
-        """Record a run that never began: its address may already have been given away."""
+        """Record a run that never began, if its address has been given away."""
         if not isinstance(error, AlertsyncError):
             log.error("a triggered run met an unexpected error", exc_info=error)
+        if not trigger.given_away:
+            self._services.store.forget_run(trigger.run_id)
+            return
         waiting = self._services.store.run(trigger.run_id)
         if waiting is not None:
             message = f"the run never began: {error}"

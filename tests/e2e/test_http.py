@@ -356,10 +356,32 @@ def test_the_probes_answer_while_every_thread_that_may_wait_is_waiting(
 ) -> None:
     with simulated_world() as world:
         world.irm.server.inject(Fault("delay", path="/integrations/", seconds=2, times=-1))
-        settings = world.settings(WEB_THREADS="4", RECONCILE_WAIT="30")
+        settings = world.settings(WEB_THREADS="5", RECONCILE_WAIT="30")
         with Service(tmp_path_factory.mktemp("service"), settings) as service:
             statuses = [service.post_reconcile("?wait=0").status_code for _ in range(6)]
             assert statuses[0] == 202
             assert 409 in statuses
             for path in ("/healthz", "/readyz", "/metrics"):
                 assert service.get(path, timeout=1).status_code == 200
+
+
+# --- What a stranger could do to the service --------------------------------------------------------------
+
+
+def test_made_up_methods_make_no_series_of_metrics(service: Service) -> None:
+    for number in range(20):
+        answer = requests.request(f"MADEUP{number:03}", f"{service.url}/healthz", timeout=5)
+        assert answer.status_code == 405
+    assert 'method="MADEUP' not in service.get("/metrics").text
+
+
+def test_bodies_that_never_arrive_do_not_keep_the_probes_waiting_for_ever(service: Service) -> None:
+    host, port = service.url.removeprefix("http://").split(":")
+    stalled = [socket.create_connection((host, int(port)), timeout=5) for _ in range(10)]
+    try:
+        for one in stalled:
+            one.sendall(b"POST /reconcile HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+        expect("the probe is answered", lambda: service.get("/healthz").status_code == 200, within=30)
+    finally:
+        for one in stalled:
+            one.close()

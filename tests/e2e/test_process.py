@@ -210,7 +210,7 @@ def test_after_a_reload_the_loop_goes_on_and_no_two_runs_ever_overlap(tmp_path: 
 
 def test_a_trigger_waits_for_a_run_that_goes_on_and_gives_up_with_409(tmp_path: Path, world: World) -> None:
     world.irm.server.inject(Fault("delay", path="/integrations/", seconds=4))
-    with service_of(tmp_path, world, RECONCILE_INTERVAL="60", RECONCILE_WAIT="2", WEB_THREADS="4") as service:
+    with service_of(tmp_path, world, RECONCILE_INTERVAL="60", RECONCILE_WAIT="2", WEB_THREADS="5") as service:
         expect("the loop's run waits for IRM", lambda: runs_begun(world))
         second = InBackground(service)
         expect("the trigger waits for its turn", lambda: len(run_records(service.state_dir)) == 2)
@@ -407,6 +407,22 @@ def test_a_state_directory_that_becomes_unwritable_is_told_and_kills_nothing(
         service.observe_runs(1)
         assert service.get("/healthz").status_code == 200
         assert service.get("/readyz").status_code == 200
+
+
+def test_a_worker_that_starts_without_a_state_directory_stays_up_and_says_why(
+    tmp_path: Path, world: World
+) -> None:
+    with service_of(tmp_path, world, RECONCILE_INTERVAL="1") as service:
+        service.observe_runs(1)
+        (worker,) = service.workers()
+        os.kill(worker, signal.SIGSTOP)
+        service.state_dir.rename(service.state_dir.with_name("moved"))
+        service.state_dir.write_text("in the way")
+        os.kill(worker, signal.SIGKILL)
+        expect("another worker is not ready", lambda: service.get("/readyz").status_code == 503, within=20)
+        assert "STATE_DIR" in service.get("/readyz").text
+        assert service.get("/healthz").status_code == 200
+        assert service.post_reconcile().status_code == 503
 
 
 # --- The log, and what it never holds ---------------------------------------------------------------------

@@ -470,3 +470,16 @@ def test_alertmanager_that_restarts_between_two_readings_proves_no_absence(
         monkeypatch.setattr(http, "get", then_it_restarts)
         assert world.run().actions == ()
         assert disk.state == "firing"
+
+
+def test_triggers_that_are_refused_do_not_push_out_the_records_of_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, RECONCILE_WAIT="0") as world:
+        run = world.run()
+        client = create_app(world.services).test_client()
+        with held(world.services.directory / "run.lock", world.time.clock, 0, lambda: False):
+            answers = {client.post("/reconcile").status_code for _ in range(60)}
+        assert answers == {409}
+        assert client.get(f"/api/v1/runs/{run.run_id}").status_code == 200
+        assert len(list((world.services.directory / "runs").iterdir())) == 1

@@ -59,7 +59,7 @@ BAD = {
     "RUN_TIMEOUT": ["0"],
     "PORT": ["0", "65536", "http"],
     "WEB_CONCURRENCY": ["0", "many"],
-    "WEB_THREADS": ["1"],
+    "WEB_THREADS": ["1", "4"],
     "ON_SILENCED": ["silence", "ignore"],
     "DRY_RUN": ["maybe"],
     "RESOLUTION_NOTES": ["2"],
