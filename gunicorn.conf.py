@@ -49,7 +49,7 @@ keepalive = 5
 worker_tmp_dir = _memory
 control_socket_disable = True
 accesslog = "-"
-logconfig_dict = logs.dict_config(_settings.log_level, _settings.log_format, _settings.secrets)
+logconfig_dict = logs.dict_config(_settings.log_level, _settings.log_format)
 
 
 def on_starting(server: Any) -> None:  # noqa: ANN401  gunicorn ships no types

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = config.load()
         # A person reads a command's log on a terminal, beside its output.
         level = "warning" if settings.log_level == "info" else settings.log_level
-        logging.config.dictConfig(logs.dict_config(level, "text", settings.secrets))
+        logging.config.dictConfig(logs.dict_config(level, "text"))
         services = bootstrap.build(settings)
         if chosen.command == "check":
             return check.check(services, as_json=chosen.json)

@@ -74,6 +74,7 @@ def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = Fal
                 run_timeout=settings.run_timeout,
                 confirm_after=settings.confirm_after,
                 max_deliveries=settings.irm.max_deliveries,
+                max_delivery_pages=max(settings.irm.rate_limit.requests // 2, 1),
                 notes=settings.irm.resolution_notes,
             ),
             alert_metrics=AlertMetrics(settings.alert_labels, settings.alert_annotations),

@@ -18,6 +18,7 @@ from environs import Env, EnvValidationError
 from alertsync import config_parsers as parse
 from alertsync.errors import ConfigError
 from alertsync.models import Policy
+from alertsync.redaction import remember
 from alertsync.settings import AlertmanagerSettings, IrmSettings, Secret, Settings
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def load() -> Settings:
             f"{', '.join(both)} also stands in ALERT_LABELS, and a metric has each label once: name it in one of them"
         )
     read.seal()
+    remember(settings.secrets)
     return settings
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_RATE = re.compile(r"(\d+)\s*/\s*(\d+)?\s*(second|minute|hour)s?")
+_RATE = re.compile(r"([0-9]{1,6})\s*/\s*([0-9]{1,6})?\s*(second|minute|hour)s?")
 _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _MAX_SECONDS = 30 * 86400
 _MAX_SECRET_FILE = 65536
@@ -81,6 +81,14 @@ def _names(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
 
 
+def _listed(value: str) -> tuple[str, ...]:
+    """Read a list that narrows something down: one that names nothing would lift the bound in silence."""
+    names = _names(value)
+    if not names:
+        raise ValidationError(f"{value!r} names nothing: wants one or more names with commas, or to be unset")
+    return names
+
+
 def _label_names(value: str) -> tuple[str, ...]:
     names = _names(value)
     bad = [name for name in names if not _LABEL_NAME.fullmatch(name) or name.startswith("__")]
@@ -133,7 +141,7 @@ def _plain_url(value: str) -> str:
 
 
 def _urls(value: str) -> tuple[str, ...]:
-    return tuple(_plain_url(part) for part in _names(value))
+    return tuple(_plain_url(part) for part in _listed(value))
 
 
 def _alertmanager_host(value: str) -> str:
@@ -161,7 +169,7 @@ PARSERS: dict[str, Callable[..., Any]] = {
     "seconds": _seconds,
     "positive_seconds": _positive_seconds,
     "flag": _flag,
-    "names": _names,
+    "names": _listed,
     "label_names": _label_names,
     "irm_states": _irm_states,
     "on_silenced": _on_silenced,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from alertsync.clients.http import ATTEMPTS
 from alertsync.clients.irm import RESOLVE, refusal
 from alertsync.errors import Reason, StoppedError, UpstreamError
-from alertsync.models import Action, ActionKind, DecisionKind, Outcome
+from alertsync.models import Action, ActionKind, DecisionKind, Held, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,7 +135,7 @@ class Executor:
         now = self._confirm(decision)
         if again and now.alert_group.state == "resolved":
             return decision
-        if now.kind is not DecisionKind.SILENCED:
+        if now.kind is not DecisionKind.SILENCED or now.held in (Held.DELIVERIES, Held.STATE):
             raise _ChangedError(f"when its turn came it was {now.kind.value}: {now.reason}")
         self._irm.resolve(decision.alert_group.id, deadline)
         return now

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from alertsync.redaction import strike
+from alertsync.redaction import strike_remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 _ACCESS = "gunicorn.access"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -35,25 +35,15 @@ def _access_fields(atoms: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Redacting:
-    """Strikes secrets out of formatted lines; mixed into both formatters."""
-
-    secrets: Sequence[str] = ()
-
-    def strike(self, line: str) -> str:
-        return strike(line, self.secrets)
-
-
-class JsonLines(_Redacting, JsonFormatter):
+class JsonLines(JsonFormatter):
     """One JSON object a line: time, level, logger, event, and the fields given with it."""
 
-    def __init__(self, secrets: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         super().__init__(
             "%(name)s",
             rename_fields={"name": "logger", "exc_info": "exception"},
             json_ensure_ascii=False,
         )
-        self.secrets = secrets
 
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
@@ -71,15 +61,14 @@ class JsonLines(_Redacting, JsonFormatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record as one line without secrets."""
-        return self.strike(super().format(record))
+        return strike_remembered(super().format(record))
 
 
-class TextLines(_Redacting, logging.Formatter):
+class TextLines(logging.Formatter):
     """Lines for a person at a terminal: time, level, event, and the fields given with it."""
 
-    def __init__(self, secrets: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
-        self.secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record as one line (and a traceback, if there is one) without secrets."""
@@ -89,10 +78,10 @@ class TextLines(_Redacting, logging.Formatter):
             record = logging.makeLogRecord(copied)
         line = super().format(record)
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        return self.strike(line + "".join(f" {key}={value}" for key, value in extra.items()))
+        return strike_remembered(line + "".join(f" {key}={value}" for key, value in extra.items()))
 
 
-def dict_config(level: str, style: str, secrets: Sequence[str] = ()) -> dict[str, Any]:
+def dict_config(level: str, style: str) -> dict[str, Any]:
     """Give the configuration for `logging.config.dictConfig` and for gunicorn's `logconfig_dict`."""
     formatter = JsonLines if style == "json" else TextLines
     quiet = {"level": "WARNING", "handlers": [], "propagate": True}
@@ -100,7 +89,7 @@ def dict_config(level: str, style: str, secrets: Sequence[str] = ()) -> dict[str
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"()": formatter, "secrets": list(secrets)}},
+        "formatters": {"line": {"()": formatter}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",

@@ -16,18 +16,28 @@ from alertsync.models import DecisionKind, Snapshots, Upstream
 from alertsync.planner.plan import plan, wanting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from alertsync.clients.alertmanager import AlertmanagerClient
     from alertsync.clients.irm import IrmClient
     from alertsync.clock import Clock, Deadline
-    from alertsync.models import AlertmanagerSnapshot, Decision, Deliveries, IrmSnapshot, Plan, Policy
+    from alertsync.models import (
+        AlertGroup,
+        AlertmanagerSnapshot,
+        Decision,
+        Deliveries,
+        IrmSnapshot,
+        Plan,
+        Policy,
+    )
 
 T = TypeVar("T")
 
 
 class Observer:
     """Reads for one run, until `deadline`; `confirm_after` is in seconds.
+
+    At most about `max_delivery_pages` requests go into deliveries, so that enough is left to act.
 
     `upstreams` tells how each system was last seen, `alertmanager` the last snapshot of it, if there is one.
     Every method raises `UpstreamError`.
@@ -42,6 +52,7 @@ class Observer:
         deadline: Deadline,
         *,
         max_deliveries: int,
+        max_delivery_pages: int,
         confirm_after: float,
     ) -> None:
         self._irm = irm
@@ -50,6 +61,7 @@ class Observer:
         self._clock = clock
         self._deadline = deadline
         self._max_deliveries = max_deliveries
+        self._pages_left = max_delivery_pages
         self._confirm_after = confirm_after
         self._snapshots: Snapshots | None = None
         self._asked: dict[str, float] = {}
@@ -68,14 +80,25 @@ class Observer:
         while True:
             self._snapshots = Snapshots(irm, alertmanager, deliveries, attached)
             planned = plan(self._snapshots, self._policy, self._clock.now())
-            wanted = (decision.alert_group.id for decision in wanting(planned, self._policy))
-            # Once is enough: what still wants its deliveries after that is held, and the next run's.
-            unread = [group_id for group_id in wanted if group_id not in deliveries]
+            wanted = (decision.alert_group for decision in wanting(planned, self._policy))
+            # Each is read once; what wants them still after that is held, and the next run's.
+            unread = self._affordable([one for one in wanted if one.id not in deliveries])
             to_do = any(decision.inconsistent for decision in planned.decisions)
             if not unread and (proven or not to_do):
                 return planned
-            deliveries = deliveries | {group_id: self._read_deliveries(group_id) for group_id in unread}
+            deliveries = deliveries | {one.id: self._read_deliveries(one.id) for one in unread}
             alertmanager, proven = self._read_alertmanager(proven=True), True
+
+    def _affordable(self, alert_groups: Sequence[AlertGroup]) -> list[AlertGroup]:
+        """Give those whose deliveries this run can still pay for, in their order."""
+        chosen = []
+        for one in alert_groups:
+            pages = self._irm.pages_of(min(one.alerts_count, self._max_deliveries))
+            if pages > self._pages_left:
+                break
+            self._pages_left -= pages
+            chosen.append(one)
+        return chosen
 
     def confirm(self, decision: Decision) -> Decision:
         """Judge an alert group anew if what was read of it is older than `confirm_after`.

@@ -59,6 +59,7 @@ class Limits:
     run_timeout: float = 300.0
     confirm_after: float = 10.0
     max_deliveries: int = 500
+    max_delivery_pages: int = 150
     notes: bool = True
 
 
@@ -136,6 +137,7 @@ class _Attempt:
             reconciler.clock,
             self._deadline,
             max_deliveries=reconciler.limits.max_deliveries,
+            max_delivery_pages=reconciler.limits.max_delivery_pages,
             confirm_after=reconciler.limits.confirm_after,
         )
 

@@ -131,17 +131,22 @@ class AlertmanagerClient:
     def proven_snapshot(self, deadline: Deadline) -> AlertmanagerSnapshot:
         """Read everything, and prove that no alert is missing from the aggregation groups.
 
-        What `/alerts` showed before must stand in a group, unless it has ended since; if something is missing
-        several times in a row, raise `UpstreamError` (unstable).
+        What `/alerts` shows before and after must stand in a group, and it must be one server that answers,
+        which did not start in between. If that fails several times in a row, raise `UpstreamError` (unstable).
         """
         for _ in range(_READINGS):
-            answer = self._http.get("read alerts", _ALERTS, deadline)
-            held = {one.fingerprint for one in decode(self._http, "read alerts", answer, list[_Fingerprint])}
+            before, (status, _) = self._fingerprints(deadline), self._status(deadline)
             snapshot = self.snapshot(deadline)
-            if held <= {alert.fingerprint for group in snapshot.groups for alert in group.alerts}:
+            held = before & self._fingerprints(deadline)
+            grouped = {alert.fingerprint for group in snapshot.groups for alert in group.alerts}
+            if held <= grouped and status.uptime == snapshot.started_at:
                 return snapshot
             deadline.sleep(_PAUSE_SECONDS)
         raise failures.incomplete(self._http.endpoint, _READ_GROUPS, _READINGS)
+
+    def _fingerprints(self, deadline: Deadline) -> set[str]:
+        answer = self._http.get("read alerts", _ALERTS, deadline)
+        return {one.fingerprint for one in decode(self._http, "read alerts", answer, list[_Fingerprint])}
 
     def alerts(self, deadline: Deadline) -> tuple[list[dict[str, Any]], tuple[Silence, ...]]:
         """Read the alerts as Alertmanager shows them (JSON objects), and the silences."""

@@ -99,8 +99,8 @@ def unstable(endpoint: Endpoint, operation: str, attempts: int) -> UpstreamError
 def incomplete(endpoint: Endpoint, operation: str, attempts: int) -> UpstreamError:
     """Tell that Alertmanager's aggregation groups lacked alerts that it holds."""
     text = (
-        f"alerts that it holds were missing from its aggregation groups, {attempts} times in a row: "
-        "is its configuration being reloaded? The next run tries again"
+        f"alerts that it holds were missing from its aggregation groups, or not one server answered, {attempts} times "
+        "in a row: is its configuration being reloaded, or the address that of several servers? The next run tries again"
     )
     return _error(Reason.UNSTABLE, text, endpoint, operation)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _OPEN_STATES = ("new", "acknowledged", "silenced")
 _READINGS = 3
 _MAX_PAGES = 2000
-_REQUESTS_OF_A_TURN = 2
+_REQUESTS_OF_A_TURN = 3
 RESOLVE = "resolve alert group"
 """The operation of which an `UpstreamError` speaks when a resolve failed."""
 _NO_BOUND = sys.maxsize
@@ -124,6 +124,10 @@ class IrmClient:
             read_at=integrations.started_at,
         )
 
+    def pages_of(self, entries: int) -> int:
+        """Tell how many requests it takes to list so many entries."""
+        return max(-(-entries // self._page_size), 1)
+
     def deliveries(self, alert_group_id: str, deadline: Deadline, *, at_most: int) -> Deliveries:
         """Read the deliveries of an alert group, newest first, `at_most` so many."""
         listing = _Listing("list deliveries", "/api/v1/alerts/", {"alert_group_id": alert_group_id})
@@ -140,7 +144,7 @@ class IrmClient:
         return _alert_group(decode(self._http, operation, answer, _AlertGroup))
 
     def wait_for_turn(self, deadline: Deadline) -> None:
-        """Wait until an alert group can be read and resolved at once, without waiting in between."""
+        """Wait until an alert group can be read, resolved and noted without waiting in between."""
         self._http.wait_for_room(_REQUESTS_OF_A_TURN, RESOLVE, deadline)
 
     def resolve(self, alert_group_id: str, deadline: Deadline) -> None:

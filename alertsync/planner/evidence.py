@@ -60,8 +60,9 @@ def gather(alert_group: AlertGroup, deliveries: Deliveries | None, alerts_read_a
         return _streams((alert_group.last_delivery,), whole=alert_group.alerts_count <= 1)
     if not deliveries.complete:
         return Evidence(unknown="it has more deliveries than MAX_DELIVERIES allows to read")
-    if not deliveries.items:
-        return Evidence(unknown="IRM lists no delivery of it")
+    if len(deliveries.items) < max(alert_group.alerts_count, 1):
+        counted = f"{len(deliveries.items)} of the {alert_group.alerts_count}"
+        return Evidence(unknown=f"IRM lists {counted} deliveries that it counts for it")
     return _streams(deliveries.items, whole=deliveries.read_at <= alerts_read_at)
 
 

@@ -1,6 +1,6 @@
 """Publishes the truth as files that are replaced atomically, so that every worker tells the same story.
 
-Only the holder of the run lock writes; any worker of any number reads. A file that cannot be written is
+How things stand is written by the holder of the run lock alone, and read by any worker of any number. A file that cannot be written is
 reported loudly and kept in memory, so that this process at least keeps telling the truth.
 """
 
@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +37,7 @@ class FileStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._unwritten: dict[str, bytes] = {}
+        self._unwritten: dict[str, tuple[bytes, int]] = {}
         self._guard = threading.Lock()
 
     def standing(self) -> Standing:
@@ -89,13 +90,16 @@ class FileStore:
             return None
 
     def _read(self, name: str) -> bytes | None:
+        path = self._directory / name
         with self._guard:
-            if name in self._unwritten:
-                return self._unwritten[name]
+            kept = self._unwritten.get(name)
         try:
-            return (self._directory / name).read_bytes()
+            # What another worker wrote since is newer than what we could not write.
+            if kept is not None and path.stat().st_mtime_ns <= kept[1]:
+                return kept[0]
+            return path.read_bytes()
         except OSError:
-            return None
+            return None if kept is None else kept[0]
 
     def _write(self, name: str, content: bytes) -> None:
         try:
@@ -106,7 +110,7 @@ class FileStore:
                 extra={"file": name, "reason": error.strerror},
             )
             with self._guard:
-                self._unwritten[name] = content
+                self._unwritten[name] = (content, time.time_ns())
         else:
             with self._guard:
                 self._unwritten.pop(name, None)

@@ -47,6 +47,11 @@ def response(
     **more: object,
 ) -> Response:
     """Make a problem; `more` are extension members."""
+    if request.accept_mimetypes.best_match((MIME, "application/json", "text/plain")) == "text/plain":
+        lines = [f"{title}: {detail}", *([f"hint: {hint}"] if hint else [])]
+        plain = Response("\n".join(lines) + "\n", status=status, mimetype="text/plain")
+        plain.headers.update(headers or {})
+        return plain
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     if hint:
         body["hint"] = hint

@@ -120,6 +120,8 @@ TABLE = [
     row("it has more deliveries than may be read: UNKNOWN", K.UNKNOWN, alert_group(webhook("a", "b"), count=900), KNOWN,
         read={"I1": deliveries(webhook("a", "b"), complete=False)}),
     row("IRM lists none of its deliveries: UNKNOWN", K.UNKNOWN, alert_group(webhook("a", "b"), count=2), KNOWN, read={"I1": deliveries()}),
+    row("IRM lists fewer deliveries than it counts: UNKNOWN", K.UNKNOWN, alert_group(webhook("a", "b"), count=3), KNOWN,
+        read={"I1": deliveries(webhook("a", "b"), webhook("a"))}),
     row("a legacy alert that is silenced: SILENCED", K.SILENCED, alert_group(LegacyAlert(fingerprint="a", firing=True)), KNOWN),
     row("a legacy alert that is active: CONSISTENT", K.CONSISTENT, alert_group(LegacyAlert(fingerprint="w", firing=True)), KNOWN),
     row("a legacy alert that Alertmanager does not hold: FOREIGN", K.FOREIGN, alert_group(LegacyAlert(fingerprint="x", firing=True)), KNOWN),

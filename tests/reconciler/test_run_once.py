@@ -483,3 +483,42 @@ def test_triggers_that_are_refused_do_not_push_out_the_records_of_runs(
         assert answers == {409}
         assert client.get(f"/api/v1/runs/{run.run_id}").status_code == 200
         assert len(list((world.services.directory / "runs").iterdir())) == 1
+
+
+def test_reading_deliveries_leaves_enough_of_the_rate_limit_to_act(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, IRM_RATE_LIMIT="10/minute") as world:
+        names = [f"A{number}" for number in range(8)]
+        for name in names:
+            world.fire(name, "a")
+            world.fire(name, "b")
+            world.silence(name, minutes=600)
+        first = world.run()
+        assert (first.status, first.inconsistencies_found, first.inconsistencies_resolved) == (
+            RunStatus.SUCCESS,
+            8,
+            5,
+        )
+        assert [one.held for one in first.decisions].count(Held.DELIVERIES) == 3
+        assert world.run().inconsistencies_resolved == 3
+
+
+def test_alerts_that_end_while_alertmanager_is_read_are_nothing_odd(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        world.fire("Churn", *(f"c{number}" for number in range(50)))
+        disk = world.fire("Disk")
+        world.silence("Disk")
+        http = world.reconciler.alertmanager._http
+        plain, left = http.get, [f"c{number}" for number in range(50)]
+
+        def then_one_ends(operation: str, *args: object) -> object:
+            answer = plain(operation, *args)  # type: ignore[arg-type]  # passed on as it came
+            world.alertmanager.end({"alertname": "Churn", "instance": left.pop()})
+            return answer
+
+        monkeypatch.setattr(http, "get", then_one_ends)
+        assert world.run().inconsistencies_resolved == 1
+        assert disk.state == "resolved"

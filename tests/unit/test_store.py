@@ -87,14 +87,28 @@ def test_a_disk_that_cannot_be_written_leaves_the_truth_in_memory_until_it_can(
     assert store.standing().inconsistencies_found == 2
 
 
+def test_what_another_worker_wrote_later_is_newer_than_what_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = FileStore(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full_disk)
+        ours.publish(Standing(inconsistencies_found=1), b"")
+    assert ours.standing().inconsistencies_found == 1
+    FileStore(tmp_path).publish(Standing(inconsistencies_found=2), b"")
+    assert ours.standing().inconsistencies_found == 2
+
+
+def full_disk(_: int) -> None:
+    """Refuse, as a full disk does."""
+    raise OSError(28, "No space left on device")
+
+
 def test_no_half_written_file_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = FileStore(tmp_path)
     store.publish(Standing(inconsistencies_found=1), b"one\n")
 
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full_disk)
     store.publish(Standing(inconsistencies_found=2), b"two\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.prom", "standing.json"]
     assert FileStore(tmp_path).standing().inconsistencies_found == 1
