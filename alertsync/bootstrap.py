@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import requests.auth
 
+from alertsync import config
 from alertsync.clients.alertmanager import AlertmanagerClient
 from alertsync.clients.http import Endpoint, HeaderAuth, Http
 from alertsync.clients.irm import IrmClient
@@ -39,6 +40,7 @@ RUNTIME_DIR = "ALERTSYNC_RUNTIME_DIR"
 """Set by the gunicorn master for its workers when STATE_DIR is unusable; not a setting."""
 
 _BOOT_POLL_SECONDS = 0.1
+_STUMBLE_SECONDS = 1.0
 
 
 def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = False) -> Services:
@@ -47,6 +49,8 @@ def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = Fal
     Raise `StateDirError` if there is nowhere to keep state; with `stay_up`, be not ready and say so instead:
     without the locks that all workers share there may be no run, but the pages that explain it stay.
     """
+    for name in config.without_effect():
+        log.warning("%s is set, but has no effect in this version", name)
     clock = clock or Clock()
     directory = Path(os.environ.get(RUNTIME_DIR) or settings.state_dir)
     missing = dict(settings.irm.problems)
@@ -175,7 +179,14 @@ def follow_worker(worker: Worker, services_of: Callable[[object], Services]) -> 
             clock.sleep(_BOOT_POLL_SECONDS)
         services = services_of(worker.wsgi)
         services.stop.attach(stopping)
-        loop(services)
+        while not stopping():
+            try:
+                loop(services)
+            except Exception:
+                log.exception("the reconciliation loop met an unexpected error, and begins anew")
+                clock.sleep(_STUMBLE_SECONDS)
+            else:
+                return
 
     thread = threading.Thread(target=serve, name="reconciliation-loop")
     thread.start()

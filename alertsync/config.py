@@ -93,6 +93,14 @@ class _Reader:
             raise ConfigError(self.problems)
 
 
+_LATER = ("WEB_USERNAME", "WEB_PASSWORD", "TRIGGER_TOKEN", "ON_GONE", "REPAGE", "DATABASE_URL")
+
+
+def without_effect() -> list[str]:
+    """Name what is set and belongs to a later version: nobody shall believe that a password guards the service."""
+    return [name for base in _LATER for name in (base, f"{base}_FILE") if os.environ.get(name, "").strip()]
+
+
 def load() -> Settings:
     """Read every setting from the environment; raise `ConfigError` that names all that are wrong."""
     read = _Reader()

@@ -78,7 +78,13 @@ class TextLines(logging.Formatter):
             record = logging.makeLogRecord(copied)
         line = super().format(record)
         extra = {key: value for key, value in vars(record).items() if key not in _STANDARD}
-        return strike_remembered(line + "".join(f" {key}={value}" for key, value in extra.items()))
+        return strike_remembered(line + "".join(f" {key}={_plain(value)}" for key, value in extra.items()))
+
+
+def _plain(value: object) -> str:
+    """Show a field on one line and without what could steer a terminal: titles come from anybody."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def dict_config(level: str, style: str) -> dict[str, Any]:

@@ -179,3 +179,10 @@ def test_settings_that_do_not_go_together_are_refused(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], named: str
 ) -> None:
     assert set(problems(monkeypatch, **variables)) == {named}
+
+
+def test_a_password_that_guards_nothing_yet_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert config.without_effect() == []
+    monkeypatch.setenv("WEB_PASSWORD_FILE", "/run/secrets/web")
+    monkeypatch.setenv("ON_GONE", "resolve")
+    assert config.without_effect() == ["WEB_PASSWORD_FILE", "ON_GONE"]

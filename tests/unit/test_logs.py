@@ -101,3 +101,9 @@ def test_a_secret_is_struck_out_as_json_writes_it_too() -> None:
     assert strike(repr({"password": secret}), [secret]) == "{'password': '[redacted]'}"
     assert "word" not in strike(json.dumps(repr({"password": secret})), [secret]).replace("password", "")
     assert strike("abc", ["ab"]) == "abc", "a secret that short would strike out ordinary words"
+
+
+def test_a_title_cannot_forge_a_line_or_steer_a_terminal() -> None:
+    line = logs.TextLines().format(record("action", title="Disk\n12:00:00 INFO all is well \x1b[2J"))
+    assert "\n" not in line
+    assert "\x1b" not in line
