@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LONGEST_READING_SECONDS = 30.0
+"""How much older than `confirm_after` a confirming reading may be once it is done: large ones take seconds."""
+
 
 class Observer:
     """Reads for one run, until `deadline`; `confirm_after` is in seconds.
@@ -95,7 +98,7 @@ class Observer:
         for one in alert_groups:
             pages = self._irm.pages_of(min(one.alerts_count, self._max_deliveries))
             if pages > self._pages_left:
-                break
+                continue
             self._pages_left -= pages
             chosen.append(one)
         return chosen
@@ -115,12 +118,18 @@ class Observer:
         if self._old("alertmanager"):
             known = msgspec.structs.replace(known, alertmanager=self._read_alertmanager(proven=True))
             self._snapshots = known
+        if self._age("alertmanager") > self._confirm_after + _LONGEST_READING_SECONDS:
+            why = "Alertmanager took too long to be read for the reading to be trusted"
+            return msgspec.structs.replace(decision, kind=DecisionKind.UNKNOWN, reason=why)
         planned = plan(known, self._policy, self._clock.now())
         return next(one for one in planned.decisions if one.alert_group.id == alert_group.id)
 
     def _old(self, upstream: str) -> bool:
         """Tell whether a reading is old, by the clock that does not jump."""
-        return self._clock.monotonic() - self._asked[upstream] > self._confirm_after
+        return self._age(upstream) > self._confirm_after
+
+    def _age(self, upstream: str) -> float:
+        return self._clock.monotonic() - self._asked[upstream]
 
     def _read_irm(self) -> IrmSnapshot:
         return self._seen("irm", lambda: self._irm.snapshot(self._deadline), lambda _: "")

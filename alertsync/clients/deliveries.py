@@ -62,7 +62,7 @@ def _content(payload: bytes) -> Webhook | LegacyAlert | Unreadable:
         if "groupKey" in value or "alerts" in value:
             return _webhook(msgspec.json.decode(payload, type=_Webhook))
         legacy = msgspec.json.decode(payload, type=_Legacy)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Unreadable(why=f"its payload is not Alertmanager's ({error})")
     if not legacy.fingerprint:
         return Unreadable(why="its payload names no fingerprint")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from alertsync.clients.http import Endpoint
 
 _MAX_DETAIL = 300
+_MAX_QUOTED_BYTES = 1 << 16
 _NAMES = {"alertmanager": "Alertmanager", "irm": "Grafana IRM"}
 _SETTING = {"alertmanager": "ALERTMANAGER_HOST", "irm": "GRAFANA_IRM_URL"}
 _CUT_OFF = (
@@ -75,7 +76,7 @@ def too_large(endpoint: Endpoint, operation: str, limit: int) -> UpstreamError:
 def not_json(endpoint: Endpoint, operation: str, body: bytes) -> UpstreamError:
     """Tell that a 200 did not hold JSON."""
     text = (
-        f"the answer is not JSON but begins with {_cut(body)!r}: "
+        f"the answer is not JSON but begins with {_cut(_struck(body, endpoint))!r}: "
         f"does {_SETTING[endpoint.upstream]} point at something else, such as a login page?"
     )
     return _error(Reason.NOT_JSON, text, endpoint, operation)
@@ -149,7 +150,7 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 def of_status(response: requests.Response, body: bytes, endpoint: Endpoint, operation: str) -> UpstreamError:
     """Classify an answer that is not 2xx."""
-    status, detail = response.status_code, said(body)
+    status, detail = response.status_code, said(_struck(body, endpoint))
     reason, text = _meaning(status, response, endpoint)
     quoted = f" It said: {detail!r}." if detail else ""
     return _error(
@@ -200,6 +201,11 @@ def _retry_after(response: requests.Response) -> float | None:
         if value.isascii() and value.isdigit():
             return float(value[:6])
     return None
+
+
+def _struck(body: bytes, endpoint: Endpoint) -> bytes:
+    """Strike secrets before anything is cut: half of a token would not be recognised."""
+    return strike(body[:_MAX_QUOTED_BYTES].decode("utf-8", "replace"), endpoint.secrets).encode()
 
 
 def said(body: bytes) -> str:

@@ -19,6 +19,7 @@ ways in which a live alert could hide, which is why they come first.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from alertsync.models import AlertStatus, Decision, DecisionKind
@@ -73,7 +74,9 @@ def _by_members(group: AlertGroup, found: Membership, context: Context) -> Decis
     if not members:
         return decision(DecisionKind.GONE, wording.gone(found))
     until = min(context.silences.held_until(member, context.alertmanager_now) for member in members)
-    if until - context.alertmanager_now < context.policy.min_silence_remaining:
+    # A silence that is gone holds nothing, however little the policy asks to remain.
+    remaining = until - context.alertmanager_now
+    if remaining <= timedelta(0) or remaining < context.policy.min_silence_remaining:
         kind, reason = DecisionKind.SILENCE_ENDING, wording.ending(members, silences, until)
     else:
         kind, reason = DecisionKind.SILENCED, wording.silenced(members, silences, until)

@@ -204,6 +204,12 @@ def test_the_reason_says_who_silenced_until_when_and_why() -> None:
     )
 
 
+def test_a_silence_that_is_gone_holds_nothing_however_little_has_to_remain() -> None:
+    known = alertmanager(group(alert("a", SILENCED, by=("gone",))))
+    decision = decide(alert_group(webhook("a")), known, min_silence_remaining=timedelta(0))
+    assert decision.kind is DecisionKind.SILENCE_ENDING
+
+
 def test_a_jump_of_our_own_clock_proves_no_absence() -> None:
     young = alertmanager(
         group(alert("a", SILENCED)),

@@ -522,3 +522,23 @@ def test_alerts_that_end_while_alertmanager_is_read_are_nothing_odd(
         monkeypatch.setattr(http, "get", then_one_ends)
         assert world.run().inconsistencies_resolved == 1
         assert disk.state == "resolved"
+
+
+def test_a_reading_that_took_too_long_confirms_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, CONFIRM_AFTER="0") as world:
+        disk = world.fire("Disk")
+        world.silence("Disk")
+        plain = world.reconciler.alertmanager.proven_snapshot
+
+        def slowly(*args: object) -> object:
+            snapshot = plain(*args)  # type: ignore[arg-type]  # passed on as it came
+            world.time.sleep(40)
+            return snapshot
+
+        monkeypatch.setattr(world.reconciler.alertmanager, "proven_snapshot", slowly)
+        [action] = world.run().actions
+        assert action.outcome is Outcome.CANCELLED
+        assert "took too long" in action.detail
+        assert disk.state == "firing"
