@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -50,6 +50,9 @@ class Alert(msgspec.Struct, frozen=True):
     status: AlertStatus
     annotations: dict[str, str] = {}
     silenced_by: tuple[str, ...] = ()
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    generator_url: str = ""
 
 
 class AggregationGroup(msgspec.Struct, frozen=True):
@@ -64,7 +67,8 @@ class AlertmanagerSnapshot(msgspec.Struct, frozen=True):
     """All that one Alertmanager knew; exists only if every part of it arrived and parsed.
 
     `clock` is the server's own time when the last part was read; `read_at` is our time when the first part
-    was asked for, so that its age counts from then.
+    was asked for, so that its age counts from then. `peer` is the address it was read from, `repeat_interval`
+    the longest of its configuration, None if that cannot be told.
     """
 
     groups: tuple[AggregationGroup, ...]
@@ -74,3 +78,5 @@ class AlertmanagerSnapshot(msgspec.Struct, frozen=True):
     version: str
     clock: datetime
     read_at: datetime
+    peer: str = ""
+    repeat_interval: timedelta | None = None

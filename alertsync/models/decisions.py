@@ -9,31 +9,49 @@ import msgspec
 
 from alertsync.models.alertmanager import AlertmanagerSnapshot, AlertStatus, Silence
 from alertsync.models.irm import AlertGroup, Deliveries, IrmSnapshot
+from alertsync.models.ledger import Debt, LedgerChange
 
 
 class Snapshots(msgspec.Struct, frozen=True):
-    """All that a plan rests on.
+    """All that a plan rests on, besides the ledger.
 
-    `deliveries` holds, by alert group id, those that were read beyond the last one; `attached` the ids of
-    alert groups of which IRM said that they are attached to another.
+    `alertmanagers` are the peers that answered, `configured` the addresses of all. `deliveries` holds, by alert
+    group id, those that were read beyond the last one; `later`, by integration id, the alert groups that were
+    begun since our resolves there and are resolved by now, where they were read. `found` are alert groups that
+    were looked up by id, None for one that is deleted.
+    `searched` once all is read that is going to be read about debts.
     """
 
     irm: IrmSnapshot
-    alertmanager: AlertmanagerSnapshot
+    alertmanagers: tuple[AlertmanagerSnapshot, ...]
+    configured: tuple[str, ...] = ("",)
     deliveries: dict[str, Deliveries] = {}
-    attached: frozenset[str] = frozenset()
+    later: dict[str, tuple[AlertGroup, ...]] = {}
+    found: dict[str, AlertGroup | None] = {}
+    searched: bool = False
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """The operator's rules, which the planner applies last; durations as timedelta."""
+    """The operator's rules, which the planner applies last; durations as timedelta.
+
+    `lifted` names the brakes that a person lifted for this run: "max_actions", "gone_ratio".
+    """
 
     on_silenced: str = "resolve"
+    on_gone: str = "report"
+    repage: bool = True
+    notes: bool = True
     states: frozenset[str] = frozenset({"firing"})
     integration_ids: frozenset[str] = frozenset()
     external_urls: frozenset[str] = frozenset()
     min_silence_remaining: timedelta = timedelta(seconds=60)
+    silence_lease: timedelta = timedelta(seconds=900)
     absence_after: timedelta = timedelta(seconds=900)
+    absence_watchdog: str = ""
     max_actions_per_run: int = 100
+    max_gone_ratio: float = 0.2
+    max_deliveries: int = 500
+    lifted: frozenset[str] = frozenset()
     dry_run: bool = False
 
 
@@ -46,6 +64,12 @@ class DecisionKind(StrEnum):
     PARTIALLY_SILENCED = "PARTIALLY_SILENCED"
     CONSISTENT = "CONSISTENT"
     GONE = "GONE"
+    GONE_UNPROVEN = "GONE_UNPROVEN"
+    REOPENED = "REOPENED"
+    FLAPPING = "FLAPPING"
+    SUPERSEDED = "SUPERSEDED"
+    UNPAYABLE = "UNPAYABLE"
+    PEERS_DISAGREE = "PEERS_DISAGREE"
     MEMBERS_UNPROVEN = "MEMBERS_UNPROVEN"
     ATTACHED = "ATTACHED"
     UNKNOWN = "UNKNOWN"
@@ -53,10 +77,14 @@ class DecisionKind(StrEnum):
 
 
 class ActionKind(StrEnum):
-    """What is to be done about an alert group."""
+    """What is to be done about an alert group, or about a debt."""
 
     NONE = "none"
     RESOLVE = "resolve"
+    SILENCE = "silence"
+    UNSILENCE = "unsilence"
+    REPAGE = "repage"
+    UNRESOLVE = "unresolve"
 
 
 class Held(StrEnum):
@@ -68,6 +96,17 @@ class Held(StrEnum):
     POLICY = "policy"
     DRY_RUN = "dry_run"
     MAX_ACTIONS = "max_actions"
+    GONE_RATIO = "gone_ratio"
+    CREDENTIALS = "credentials"
+    PERSON = "person"
+    STORE = "store"
+
+
+class Brake(StrEnum):
+    """What holds closing actions back until it is lifted or no longer needed."""
+
+    MAX_ACTIONS = "max_actions"
+    GONE_RATIO = "gone_ratio"
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -83,12 +122,16 @@ class Decision(msgspec.Struct, frozen=True):
     """What an alert group is, why, and what is to be done about it.
 
     `silenced_until` is set where every member is silenced: the time at which the first of them is not.
+    `absent` are fingerprints that its deliveries left firing and that Alertmanager does not hold; `nameless`
+    whether `max_alerts` cut alerts from its deliveries, so that not all of them can be named.
     """
 
     alert_group: AlertGroup
     kind: DecisionKind
     reason: str
     members: tuple[Member, ...] = ()
+    absent: tuple[str, ...] = ()
+    nameless: bool = False
     silences: tuple[Silence, ...] = ()
     silenced_until: datetime | None = None
     inconsistent: bool = False
@@ -96,11 +139,60 @@ class Decision(msgspec.Struct, frozen=True):
     held: Held = Held.NOT_HELD
 
 
+class Repage(msgspec.Struct, frozen=True):
+    """A post of Alertmanager's webhook to an integration that is due: what IRM was never told, or forgot.
+
+    One post pays every debt of its place. `receiver` is None for legacy alerts. `last_resort` where posting
+    is impossible or in vain, and the alert group itself is to be opened again.
+    """
+
+    debts: tuple[str, ...]
+    alert_group_id: str
+    title: str
+    integration_id: str
+    receiver: str | None
+    group_labels: dict[str, str]
+    external_url: str
+    group_key: str
+    fingerprints: frozenset[str]
+    reason: str
+    due_since: datetime
+    last_resort: bool = False
+
+
+class Search(msgspec.Struct, frozen=True):
+    """What must be read to tell whether due debts are paid already.
+
+    `integrations` maps ids to the time (IRM's clock) since which alert groups that are resolved by now are to
+    be listed; `alert_groups` are those whose deliveries are to be read, `ids` alert groups that are to be looked
+    up, as it is not known whether a resolve of ours happened.
+    """
+
+    integrations: dict[str, datetime] = {}
+    alert_groups: tuple[AlertGroup, ...] = ()
+    ids: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.integrations or self.alert_groups or self.ids)
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """The decisions about every open alert group, oldest first."""
+    """The decisions about every open alert group, oldest first, and what becomes of the ledger.
+
+    `change` is what is known better than the ledger did, before anything is done; `debts` are the open ones as
+    judged now, `obligations` those that resolving an alert group (by its id) would make. `wake_at` is when (by
+    our clock) the loop should run at the latest: when the earliest silence that we owe for ends.
+    """
 
     decisions: tuple[Decision, ...]
     external_urls: frozenset[str] = frozenset()
+    repages: tuple[Repage, ...] = ()
+    debts: tuple[Debt, ...] = ()
+    obligations: dict[str, tuple[Debt, ...]] = {}
+    change: LedgerChange = LedgerChange()
+    search: Search = Search()
+    brakes: frozenset[Brake] = frozenset()
+    wake_at: datetime | None = None
 
     @property
     def actions(self) -> tuple[Decision, ...]:

@@ -56,18 +56,24 @@ class Deliveries(msgspec.Struct, frozen=True):
 
 
 class Integration(msgspec.Struct, frozen=True):
-    """Where deliveries enter IRM. Its inbound link holds a secret, and is not kept."""
+    """Where deliveries enter IRM. Its inbound link holds a secret, which only the client keeps.
+
+    `receives` whether there is such a link; `merges` whether a template of its own decides what is grouped, so
+    that one alert group may hold several places.
+    """
 
     id: str
     name: str
     type: str
     in_maintenance: bool
+    receives: bool = True
+    merges: bool = False
 
 
 class AlertGroup(msgspec.Struct, frozen=True):
-    """An alert group that IRM holds open; `state` is "firing", "acknowledged" or "silenced".
+    """An alert group of IRM; `state` is "firing", "acknowledged", "silenced" or "resolved".
 
-    `alerts_count` counts deliveries, not alerts.
+    `alerts_count` counts deliveries, not alerts. `resolved_by` is the id of a user, None if its source did it.
     """
 
     id: str
@@ -78,6 +84,9 @@ class AlertGroup(msgspec.Struct, frozen=True):
     title: str
     url: str | None = None
     last_delivery: Delivery | None = None
+    silenced_at: datetime | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
 
 
 class IrmSnapshot(msgspec.Struct, frozen=True):

@@ -7,13 +7,19 @@ from enum import StrEnum
 
 import msgspec
 
-from alertsync.models.decisions import ActionKind, Decision
+from alertsync.models.decisions import ActionKind, Brake, Decision
+from alertsync.models.irm import AlertGroup, Delivery
+from alertsync.models.ledger import Debt, Lease, Sighting
 
 
 class Outcome(StrEnum):
     """How an action ended."""
 
     RESOLVED = "resolved"
+    SILENCED = "silenced"
+    UNSILENCED = "unsilenced"
+    POSTED = "posted"
+    UNRESOLVED = "unresolved"
     ALREADY_RESOLVED = "already_resolved"
     DELETED = "deleted"
     ATTACHED = "attached"
@@ -23,7 +29,10 @@ class Outcome(StrEnum):
 
 
 class Action(msgspec.Struct, frozen=True):
-    """One action and how it ended; `note` is "written", "failed", "off" or "" where none was due."""
+    """One action and how it ended; `note` is "written", "failed", "off" or "" where none was due.
+
+    `reason` is why it was decided, `detail` what came of it.
+    """
 
     alert_group_id: str
     kind: ActionKind
@@ -31,6 +40,9 @@ class Action(msgspec.Struct, frozen=True):
     detail: str = ""
     note: str = ""
     at: datetime | None = None
+    title: str = ""
+    reason: str = ""
+    run_id: str = ""
 
 
 class Upstream(msgspec.Struct, frozen=True):
@@ -75,13 +87,17 @@ class Run(msgspec.Struct, frozen=True):
     actions: tuple[Action, ...] = ()
     external_urls: frozenset[str] = frozenset()
     upstreams: dict[str, Upstream] = {}
+    lifted: frozenset[str] = frozenset()
+    brakes: frozenset[Brake] = frozenset()
+    wake_at: datetime | None = None
 
 
 class Counters(msgspec.Struct, frozen=True):
     """What has been counted since the state directory was made.
 
     `durations` counts runs by the first bucket of `DURATION_BUCKETS` (seconds) that holds them, the last
-    entry those above all buckets.
+    entry those above all buckets. `actions` counts by "action/outcome", `skipped` by why an inconsistency was
+    left alone.
     """
 
     runs: int = 0
@@ -90,31 +106,66 @@ class Counters(msgspec.Struct, frozen=True):
     failed_resolves: int = 0
     durations: tuple[int, ...] = ()
     duration_sum: float = 0.0
+    actions: dict[str, int] = {}
+    skipped: dict[str, int] = {}
 
 
 DURATION_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """A run without its decisions."""
+    """A run without its decisions; `ended_at` is None while it is going on."""
 
     run_id: str
     trigger: str
     status: RunStatus
     message: str
     started_at: datetime
-    ended_at: datetime
+    ended_at: datetime | None
+    dry_run: bool = False
+    duration_seconds: float = 0.0
+    inconsistencies_found: int = 0
+    inconsistencies_resolved: int = 0
+    inconsistencies_failed: int = 0
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """Why an alert group is decided as it is: the decision, and all that it rests on.
+
+    `decision` is None for one that is resolved by now. `deliveries` are newest first, `complete` unless there
+    were too many to read.
+    """
+
+    alert_group: AlertGroup
+    decision: Decision | None
+    deliveries: tuple[Delivery, ...]
+    complete: bool
+    debts: tuple[Debt, ...] = ()
+    lease: Lease | None = None
+    sighting: Sighting | None = None
+    actions: tuple[Action, ...] = ()
 
 
 class Standing(msgspec.Struct, frozen=True):
     """How things stand: the counters, the last run that ended, and both upstreams as last seen.
 
-    `inconsistencies_found` is that of the last run that could look; `attached` maps alert groups of which
-    IRM said that they are attached to another to the time at which it said so.
+    `inconsistencies_found`, `decisions` (how many of each kind), `brakes` are those of the last run that could
+    look. `debts` counts owed alerts by state, `due` those that are due or posted, `leases` those that hold.
+    `last_success_at` is when the last run that did all that was due ended, `failures_in_a_row` counts the runs
+    since that failed as a whole. `cannot_act` is IRM's refusal of our token, "" if it may act; `degraded` why
+    the store cannot be written, "" if it can.
     """
 
     counters: Counters = Counters()
     last: Summary | None = None
     inconsistencies_found: int = 0
     upstreams: dict[str, Upstream] = {}
-    attached: dict[str, datetime] = {}
+    decisions: dict[str, int] = {}
+    debts: dict[str, int] = {}
+    due: int = 0
+    leases: int = 0
+    brakes: frozenset[Brake] = frozenset()
+    last_success_at: datetime | None = None
+    failures_in_a_row: int = 0
+    cannot_act: str = ""
+    degraded: str = ""

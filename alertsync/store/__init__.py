@@ -1,1 +1,6 @@
-"""Keeps what must outlive a run: how things stand, the last decisions, and the newest runs."""
+"""Keeps what must outlive a run: the ledger, the history, how things stand, and the published pages."""
+
+from alertsync.store.pages import Page
+from alertsync.store.store import Store
+
+__all__ = ["Page", "Store"]

@@ -1,7 +1,8 @@
-"""Publishes the truth as files that are replaced atomically, so that every worker tells the same story.
+"""Publishes pages as files that are replaced atomically, so that every worker tells the same story.
 
-How things stand is written by the holder of the run lock alone, and read by any worker of any number. A file that cannot be written is
-reported loudly and kept in memory, so that this process at least keeps telling the truth.
+They are written by the holder of the run lock alone, and read by any worker of any number: a scrape costs a file
+read, and is answered while the database cannot be used. A file that cannot be written is reported loudly and kept
+in memory, so that this process at least keeps telling the truth.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import tempfile
 import threading
 import time
@@ -22,8 +22,6 @@ from alertsync.models import Run, Standing
 
 log = logging.getLogger(__name__)
 
-_KEPT_RUNS = 50
-_RUN_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _STANDING = "standing.json"
 _LAST_RUN = "last-run.json"
 _METRICS = "metrics.prom"
@@ -32,7 +30,7 @@ _ALERTS = "alerts.prom"
 T = TypeVar("T")
 
 
-class FileStore:
+class PublishedFiles:
     """Reads and writes the published files under `directory`."""
 
     def __init__(self, directory: Path) -> None:
@@ -40,44 +38,43 @@ class FileStore:
         self._unwritten: dict[str, tuple[bytes, int]] = {}
         self._guard = threading.Lock()
 
-    def standing(self) -> Standing:
-        """Tell how things stand; all zero before the first run."""
-        return self._decode(_STANDING, Standing) or Standing()
-
-    def last_run(self) -> Run | None:
-        """Give the last run that decided anything, with its decisions; None before there was one."""
-        return self._decode(_LAST_RUN, Run)
-
-    def run(self, run_id: str) -> Run | None:
-        """Give one of the newest runs, or None if it is not known (any more)."""
-        return self._decode(f"runs/{run_id}.json", Run) if _RUN_ID.fullmatch(run_id) else None
-
     def metrics_page(self) -> bytes | None:
         """Give the metrics as rendered after the last run; None before there was one."""
         page = self._read(_METRICS)
         return None if page is None else page + (self._read(_ALERTS) or b"")
 
-    def save_run(self, run: Run) -> None:
-        """Write down a run, at its beginning and at its end."""
-        self._write(f"runs/{run.run_id}.json", msgspec.json.encode(run))
-        self._prune()
-
-    def forget_run(self, run_id: str) -> None:
-        """Drop the record of a run that never began and whose id nobody was given."""
-        with self._guard:
-            self._unwritten.pop(f"runs/{run_id}.json", None)
-        with contextlib.suppress(OSError):
-            (self._directory / "runs" / f"{run_id}.json").unlink()
-
-    def publish(self, standing: Standing, metrics_page: bytes) -> None:
-        """Publish how things stand after a run."""
+    def publish(self, metrics_page: bytes) -> None:
+        """Publish the metrics of reconciliation."""
         self._write(_METRICS, metrics_page)
-        self._write(_STANDING, msgspec.json.encode(standing))
+
+    def last_run(self) -> Run | None:
+        """Give the last run that decided anything, with its decisions; None before there was one."""
+        return self._decode(_LAST_RUN, Run)
 
     def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
         """Publish the decisions of a run, and the metrics of the alerts that it saw."""
         self._write(_LAST_RUN, msgspec.json.encode(run))
         self._write(_ALERTS, alerts_page)
+
+    def standing(self) -> Standing | None:
+        """Tell how things stand, if that is told here; version 0.1.0 told it nowhere else."""
+        return self._decode(_STANDING, Standing)
+
+    def stand_in(self, standing: Standing) -> None:
+        """Tell here how things stand, while the database cannot."""
+        self._write(_STANDING, msgspec.json.encode(standing))
+
+    def drop_standing(self) -> None:
+        """Tell no more here how things stand: the database knows it."""
+        with self._guard:
+            self._unwritten.pop(_STANDING, None)
+        try:
+            (self._directory / _STANDING).unlink(missing_ok=True)
+        except OSError as error:
+            log.error(  # noqa: TRY400  the traceback says nothing more
+                "a published file cannot be removed: other workers see how things stood",
+                extra={"file": _STANDING, "reason": error.strerror},
+            )
 
     def _decode(self, name: str, shape: type[T]) -> T | None:
         content = self._read(name)
@@ -114,16 +111,6 @@ class FileStore:
         else:
             with self._guard:
                 self._unwritten.pop(name, None)
-
-    def _prune(self) -> None:
-        with contextlib.suppress(OSError):
-            kept = sorted((self._directory / "runs").glob("*.json"), reverse=True)
-            for path in kept[_KEPT_RUNS:]:
-                path.unlink(missing_ok=True)
-        with self._guard:
-            runs = sorted(name for name in self._unwritten if name.startswith("runs/"))
-            for name in runs[:-_KEPT_RUNS]:
-                del self._unwritten[name]
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -1,0 +1,201 @@
+"""Reads the ledger from its tables, and writes changes of it, within a transaction of the caller.
+
+A row that cannot be decoded is never taken for one that is not there: a debt that nobody can read is still owed.
+It is named, so that the store can say so, and the rest is read.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import msgspec
+from sqlalchemy import Table, bindparam, delete, insert, select, update
+
+from alertsync.models import (
+    Address,
+    Credentials,
+    Debt,
+    Lease,
+    Ledger,
+    LedgerChange,
+    Sighting,
+)
+from alertsync.store.memory import HOLDING, KEPT, closed_at, sorted_debts, sorted_leases
+from alertsync.store.schema import debts, facts, identity, leases, sightings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+_debt = msgspec.json.Decoder(Debt)
+_lease = msgspec.json.Decoder(Lease)
+_sighting = msgspec.json.Decoder(Sighting)
+_facts: dict[str, msgspec.json.Decoder[Any]] = {
+    "addresses": msgspec.json.Decoder(dict[str, Address]),
+    "attached": msgspec.json.Decoder(dict[str, datetime]),
+    "peers": msgspec.json.Decoder(dict[str, datetime]),
+    "open_before": msgspec.json.Decoder(tuple[str, ...]),
+    "credentials": msgspec.json.Decoder(Credentials),
+}
+_holding = sorted(state.value for state in HOLDING)
+
+
+class Found(NamedTuple):
+    """The ledger as read, and the names of what could not be decoded."""
+
+    ledger: Ledger
+    unreadable: tuple[str, ...] = ()
+
+
+class _Reader:
+    """Decodes bodies, and collects the names of those that cannot be."""
+
+    def __init__(self) -> None:
+        self.unreadable: list[str] = []
+
+    def each(self, rows: Sequence[Any], decoder: msgspec.json.Decoder[T], what: str) -> dict[str, T]:
+        """Decode rows of an id and a body."""
+        found = {}
+        for name, body in rows:
+            try:
+                found[str(name)] = decoder.decode(body)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self.unreadable.append(f"{what} {name}")
+        return found
+
+
+def read(connection: Connection, oldest: datetime, *, fresh: bool) -> Found:
+    """Read the ledger: all that is open, and what was over since `oldest`, up to 5,000 each."""
+    reader = _Reader()
+    pairs = select(debts.c.id, debts.c.body)
+    closed = pairs.where(debts.c.closed_at >= oldest).order_by(debts.c.closed_at.desc()).limit(KEPT)
+    held = select(leases.c.alert_group_id, leases.c.body)
+    ended = held.where(leases.c.state.not_in(_holding), leases.c.until >= oldest)
+    of_debts = [
+        *connection.execute(pairs.where(debts.c.closed_at.is_(None))).all(),
+        *connection.execute(closed).all(),
+    ]
+    of_leases = [
+        *connection.execute(held.where(leases.c.state.in_(_holding))).all(),
+        *connection.execute(ended.order_by(leases.c.until.desc()).limit(KEPT)).all(),
+    ]
+    seen = connection.execute(select(sightings.c.alert_group_id, sightings.c.body)).all()
+    ledger = Ledger(
+        debts=sorted_debts(reader.each(of_debts, _debt, "debt").values()),
+        leases=sorted_leases(reader.each(of_leases, _lease, "lease").values()),
+        sightings=reader.each(seen, _sighting, "sighting"),
+        fresh=fresh,
+        **_read_facts(connection, reader),
+    )
+    return Found(ledger, tuple(reader.unreadable))
+
+
+def _read_facts(connection: Connection, reader: _Reader) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, body in connection.execute(select(facts.c.name, facts.c.body)):
+        if name in _facts:
+            found |= reader.each([(name, body)], _facts[name], "the list of")
+    return found
+
+
+def write(connection: Connection, change: LedgerChange, now: datetime) -> None:
+    """Write a change over what is there; whether adoption is done is not part of it."""
+    _write_debts(connection, change.debts)
+    _write_leases(connection, change.leases)
+    _replace(
+        connection,
+        sightings,
+        "alert_group_id",
+        [{"alert_group_id": name} for name in change.sightings],
+        [
+            {"alert_group_id": name, "changed_at": now, "body": _encode(sighting)}
+            for name, sighting in change.sightings.items()
+            if sighting is not None
+        ],
+    )
+    if change.credentials_work:
+        connection.execute(delete(facts).where(facts.c.name == "credentials"))
+    for name in _facts:
+        value = getattr(change, name)
+        if value is not None:
+            write_fact(connection, name, _encode(value))
+
+
+def write_missing(connection: Connection, change: LedgerChange) -> None:
+    """Write of a change what nobody else can know: its debts and leases, unless they are over by now.
+
+    It is for a change that could not be written in time, where another process has written later ones since.
+    """
+    over = set(connection.scalars(select(debts.c.id).where(debts.c.closed_at.is_not(None))))
+    ended = set(connection.scalars(select(leases.c.alert_group_id).where(leases.c.state.not_in(_holding))))
+    _write_debts(connection, [debt for debt in change.debts if debt.id not in over])
+    _write_leases(connection, [lease for lease in change.leases if lease.alert_group_id not in ended])
+
+
+def write_fact(connection: Connection, name: str, body: bytes) -> None:
+    """Write one fact over what it was."""
+    _replace(connection, facts, "name", [{"name": name}], [{"name": name, "body": body}])
+
+
+def write_stamp(connection: Connection, serial: int, *, fresh: bool) -> None:
+    """Write how many commits the ledger has seen, and whether adoption is still to come."""
+    connection.execute(update(identity).values(serial=serial, fresh=fresh))
+
+
+def prune(connection: Connection, oldest: datetime) -> None:
+    """Delete what is over, or was not seen, since `oldest`; never anything that is owed or held."""
+    connection.execute(delete(debts).where(debts.c.closed_at < oldest))
+    connection.execute(delete(leases).where(leases.c.state.not_in(_holding), leases.c.until < oldest))
+    connection.execute(delete(sightings).where(sightings.c.changed_at < oldest))
+    known: dict[str, Address] = _read_facts(connection, _Reader()).get("addresses", {})
+    young = {url: address for url, address in known.items() if address.seen_at >= oldest}
+    if len(young) < len(known):
+        write_fact(connection, "addresses", _encode(young))
+
+
+def _write_debts(connection: Connection, changed: Sequence[Debt]) -> None:
+    rows = [
+        {
+            "id": debt.id,
+            "alert_group_id": debt.alert_group_id,
+            "made_at": debt.made_at,
+            "closed_at": None if debt.is_open else closed_at(debt),
+            "body": _encode(debt),
+        }
+        for debt in changed
+    ]
+    _replace(connection, debts, "id", rows, rows)
+
+
+def _write_leases(connection: Connection, changed: Sequence[Lease]) -> None:
+    rows = [
+        {
+            "alert_group_id": lease.alert_group_id,
+            "state": lease.state.value,
+            "until": lease.until,
+            "body": _encode(lease),
+        }
+        for lease in changed
+    ]
+    _replace(connection, leases, "alert_group_id", rows, rows)
+
+
+def _replace(
+    connection: Connection,
+    table: Table,
+    key: str,
+    gone: Sequence[dict[str, Any]],
+    rows: Sequence[dict[str, Any]],
+) -> None:
+    """Delete the rows of `gone` and insert `rows`: what every database understands alike."""
+    if gone:
+        connection.execute(
+            delete(table).where(table.c[key] == bindparam("gone")), [{"gone": row[key]} for row in gone]
+        )
+    if rows:
+        connection.execute(insert(table), list(rows))

@@ -1,0 +1,1 @@
+"""The history of the tables, as steps that Alembic takes; a step, once released, is never changed."""

@@ -1,0 +1,291 @@
+"""The store as the rest of the product sees it: it remembers first, and then writes down.
+
+Whatever is handed over is kept in memory until it is durable. So a store that cannot write goes on telling this
+process the truth, known debts are paid from memory, and once the cause is gone the next call writes down what
+was missed. Reading takes no lock of this process: pages are served while a run waits for a slow disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from alertsync.errors import StoreDegradedError
+from alertsync.models import LedgerChange, RunStatus, Standing
+from alertsync.store import history, ledger_rows, memory
+from alertsync.store.database import Database, Stamp
+from alertsync.store.faults import EXPECTED, Fault
+from alertsync.store.health import Health
+from alertsync.store.pages import Page, key_of, page
+from alertsync.store.published import PublishedFiles
+from alertsync.store.writer import Held, Unsaved, read_standing, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from alertsync.clock import Clock
+    from alertsync.models import Action, Debt, Ledger, Run, Summary
+
+log = logging.getLogger(__name__)
+
+_PRUNE_SECONDS = 3600.0
+_RUN_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+
+T = TypeVar("T")
+
+
+class Store:
+    """The database `alertsync.db` in `state_dir`, and the pages in the directory `published`.
+
+    Any number of processes may open it; the holder of the run lock writes, all read. What is over is deleted
+    after `retention`.
+    """
+
+    def __init__(self, state_dir: Path, published: Path, clock: Clock, *, retention: timedelta) -> None:
+        self._database = Database(state_dir, clock, self._rescue)
+        self._files = PublishedFiles(published)
+        self._clock = clock
+        self._retention = retention
+        self._guard = threading.RLock()
+        self._held = Held()
+        self._unsaved = Unsaved()
+        self._health = Health(self._database.path)
+        self._rescued = False
+        self._pruned_at: float | None = None
+
+    @property
+    def degraded(self) -> str:
+        """Why what is handed over cannot be written down, in a sentence for a person; "" if it can."""
+        return self._health.why or self._held.unreadable
+
+    # --- the ledger
+
+    def ledger(self) -> Ledger:
+        """Give the ledger; while the database cannot be used, what this process knows of it. Never raises."""
+        with self._guard:
+            if self._health.unwritable or self._unsaved or self._held.pending is not None:
+                self._settled()
+            self._acquaint()
+            if self._held.pending is not None:
+                # What is over goes when it is read anew, which it cannot be now.
+                ledger = memory.trim(self._held.ledger, self._oldest())
+                self._held = msgspec.structs.replace(self._held, ledger=ledger)
+            return msgspec.structs.replace(self._held.ledger, degraded=self.degraded)
+
+    def commit(self, change: LedgerChange) -> None:
+        """Write down a change in one transaction; it is durable when this returns.
+
+        Raise `StoreDegradedError` where that is impossible: the change is then known to this process alone, and
+        written down as soon as it can be.
+        """
+        with self._guard:
+            if self._held.base is None and self._held.pending is None:
+                self._acquaint()
+            self._held = self._held.after(change)
+            try:
+                self._settle()
+            except Fault as fault:
+                raise StoreDegradedError(str(fault)) from fault
+
+    # --- the history
+
+    def save_run(self, run: Run) -> None:
+        """Write down a run, at its beginning and at its end. Never raises."""
+        with self._guard:
+            self._unsaved = self._unsaved.with_run(run)
+            if self._settled() and run.status is not RunStatus.RUNNING:
+                self._prune()
+
+    def forget_run(self, run_id: str) -> None:
+        """Drop the record of a run that never began and whose id nobody was given. Never raises."""
+        with self._guard:
+            self._unsaved = self._unsaved.without_run(run_id)
+            self._settled()
+
+    def run(self, run_id: str) -> Run | None:
+        """Give a run; None if it is not known (any more). Old ones have lost their decisions."""
+        if not _RUN_ID.fullmatch(run_id):
+            return None
+        kept = self._unsaved.runs.get(run_id)
+        if kept is not None:
+            return kept
+        return self._read(lambda connection: history.read_run(connection, run_id))
+
+    def runs(self, *, limit: int, before: str | None = None) -> Page[Summary]:
+        """List runs, newest first; raise `ValueError` if the cursor is not understood."""
+        key, kept = key_of(before), self._unsaved.runs
+        found = self._read(lambda connection: history.read_runs(connection, limit + 1 + len(kept), key))
+        rows = [row for row in found or () if row[1].run_id not in kept]
+        return page([*history.run_rows(kept.values()), *rows], limit, key)
+
+    def actions(
+        self, *, limit: int, before: str | None = None, alert_group_id: str | None = None
+    ) -> Page[Action]:
+        """List actions, newest first; raise `ValueError` if the cursor is not understood."""
+        key, kept = key_of(before), self._unsaved.runs
+        found = self._read(
+            lambda connection: history.read_actions(connection, limit + 1, key, alert_group_id)
+        )
+        return page([*history.action_rows(kept.values(), alert_group_id), *(found or ())], limit, key)
+
+    def debts(
+        self,
+        *,
+        limit: int,
+        before: str | None = None,
+        open_only: bool = False,
+        alert_group_id: str | None = None,
+    ) -> Page[Debt]:
+        """List debts, those made last first; raise `ValueError` if the cursor is not understood."""
+        key, held = key_of(before), self._held
+        pending = {debt.id: debt for debt in held.pending.debts} if held.pending is not None else {}
+        wanted = limit + 1 + len(pending)
+        found = self._read(
+            lambda connection: history.read_debts(
+                connection, wanted, key, alert_group_id, open_only=open_only
+            )
+        )
+        known = held.ledger.debts if found is None else pending.values()
+        rows = [row for row in found or () if row[1].id not in pending]
+        return page([*history.debt_rows(known, alert_group_id, open_only=open_only), *rows], limit, key)
+
+    # --- how things stand, and the published pages
+
+    def standing(self) -> Standing:
+        """Tell how things stand; all zero before the first run. Never raises."""
+        kept = self._unsaved.standing or self._files.standing()
+        if kept is not None:
+            return kept
+        return self._read(read_standing) or self._held.standing or Standing()
+
+    def publish(self, standing: Standing, metrics_page: bytes) -> None:
+        """Publish how things stand after a run, and the metrics page that tells it. Never raises."""
+        self._files.publish(metrics_page)
+        with self._guard:
+            self._held = msgspec.structs.replace(self._held, standing=standing)
+            self._unsaved = msgspec.structs.replace(self._unsaved, standing=standing)
+            # The file stands in for the database: it is there only while that does not know the latest.
+            if not self._settled():
+                self._files.stand_in(standing)
+
+    def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
+        """Publish the decisions of a run, and the metrics of the alerts that it saw. Never raises."""
+        self._files.publish_decisions(run, alerts_page)
+
+    def last_run(self) -> Run | None:
+        """Give the last run that decided anything, with its decisions; None before there was one."""
+        return self._files.last_run()
+
+    def metrics_page(self) -> bytes | None:
+        """Give the metrics as rendered after the last run; None before there was one."""
+        return self._files.metrics_page()
+
+    # --- how
+
+    def _oldest(self) -> datetime:
+        return self._clock.now() - self._retention
+
+    def _read(self, work: Callable[[Connection], T]) -> T | None:
+        """Read from the database; give None while that is impossible."""
+        try:
+            found = self._database.run(lambda connection, _: work(connection))
+        except Fault as fault:
+            self._health.fails(fault, writing=False)
+            return None
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            log.exception("a row of the history cannot be read, and is left out")
+            return None
+        self._health.works(writing=False)
+        if self._rescued:
+            with self._guard:
+                self._settled()
+        return found
+
+    def _refresh(self) -> None:
+        """Read the ledger; write what this process knows first, if the database has lost it."""
+        found = self._database.run(self._taken_over)
+        if found is self._held and found.base is not None:
+            self._settle()
+            found = self._database.run(self._taken_over)
+        self._held = found
+        self._health.works(writing=False)
+
+    def _acquaint(self) -> None:
+        """Learn what the database holds, so far as that is possible."""
+        try:
+            self._refresh()
+        except Fault as fault:
+            self._health.fails(fault, writing=False)
+
+    def _settled(self) -> bool:
+        """Try to write down all that is not durable yet; tell whether it is now."""
+        try:
+            self._settle()
+        except Fault:
+            return False
+        return True
+
+    def _settle(self) -> None:
+        """Write down all that is not durable yet, in one transaction; raise `Fault` if that is impossible."""
+        unsaved, now = self._unsaved, self._clock.now()
+
+        def write(connection: Connection, stamp: Stamp) -> Held:
+            # A rescue may have changed what is held since the first attempt.
+            return settle(connection, stamp, self._held, unsaved, now=now, retention=self._retention)
+
+        try:
+            self._held = self._database.run(write, write=True)
+        except Fault as fault:
+            self._health.fails(fault, writing=True)
+            raise
+        self._unsaved = Unsaved()
+        self._rescued = False
+        if unsaved.standing is not None:
+            self._files.drop_standing()
+        self._health.works(writing=True)
+
+    def _rescue(self) -> None:
+        """Take the ledger out of a damaged database, if it can still be read and is news to this process."""
+        # Whoever has the guard may wait for the gate, which we hold; it has its own memory, or comes again.
+        if not self._guard.acquire(blocking=False):
+            return
+        try:
+            self._held = self._database.glance(self._taken_over)
+            self._rescued = True
+        except (*EXPECTED, msgspec.DecodeError, UnicodeDecodeError) as error:
+            log.warning("of the damaged ledger nothing could be read", extra={"reason": str(error)})
+        finally:
+            self._guard.release()
+
+    def _taken_over(self, connection: Connection, stamp: Stamp) -> Held:
+        """Give what is held once the ledger is read; as it is, if that knows more."""
+        if self._held.knows_more_than(stamp):
+            return self._held
+        found = ledger_rows.read(connection, self._oldest(), fresh=stamp.fresh)
+        return self._held.read(stamp, found, read_standing(connection))
+
+    def _prune(self) -> None:
+        """Delete what is older than retention, at most once an hour."""
+        now = self._clock.monotonic()
+        if self._pruned_at is not None and now - self._pruned_at < _PRUNE_SECONDS:
+            return
+        oldest = self._oldest()
+
+        def delete(connection: Connection, _: Stamp) -> None:
+            history.prune(connection, oldest)
+            ledger_rows.prune(connection, oldest)
+
+        try:
+            self._database.run(delete, write=True)
+        except Fault as fault:
+            self._health.fails(fault, writing=True)
+        else:
+            self._pruned_at = now

@@ -1,0 +1,145 @@
+"""Decides what of a process's memory goes into the database that it finds.
+
+Mostly that is what changed. But the database may be another one than last time: new, after the old one was lost;
+an older copy that somebody put back; or one into which another process has written since. Its stamp tells which,
+for every commit of the ledger raises its serial. Nothing here changes the memory itself: it does so only once the
+transaction is durable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import select
+
+from alertsync.models import Ledger, LedgerChange, Run, Standing
+from alertsync.store import history, ledger_rows, memory
+from alertsync.store.database import Stamp
+from alertsync.store.schema import facts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime, timedelta
+
+    from sqlalchemy import Connection
+
+    from alertsync.store.ledger_rows import Found
+
+_KEPT_RUNS = 20
+"""How many runs wait in memory to be written down; with their decisions, each may take some megabytes."""
+
+_KEPT_FORGOTTEN = 1000
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What a process knows of the database, and what the database does not know yet.
+
+    `base` is the stamp under which it was last read or written, None if it never was; `ledger` includes `pending`,
+    the changes that are not durable; `unreadable` tells of rows that cannot be decoded.
+    """
+
+    base: Stamp | None = None
+    ledger: Ledger = Ledger(fresh=True)
+    pending: LedgerChange | None = None
+    standing: Standing | None = None
+    unreadable: str = ""
+
+    def after(self, change: LedgerChange) -> Held:
+        """Remember a change that is still to be written."""
+        return msgspec.structs.replace(
+            self,
+            ledger=memory.apply(self.ledger, change),
+            pending=change if self.pending is None else memory.merge(self.pending, change),
+        )
+
+    def read(self, stamp: Stamp, found: Found, standing: Standing | None) -> Held:
+        """Take over what the database holds, and fill what nobody can decode from memory."""
+        names = ", ".join(found.unreadable[:5])
+        behind = self.pending is not None
+        return Held(
+            base=self.base if behind else stamp,
+            ledger=memory.apply(found.ledger, self.pending) if self.pending is not None else found.ledger,
+            pending=self.pending,
+            standing=standing or self.standing,
+            unreadable=f"the store holds rows that cannot be read ({names}): restore alertsync.db, or delete them"
+            if names
+            else "",
+        )
+
+    def knows_more_than(self, stamp: Stamp) -> bool:
+        """Tell whether the database lacks what this process knows: it is another one, or an older copy."""
+        base = self.base
+        return base is not None and (stamp.generation != base.generation or stamp.serial < base.serial)
+
+
+class Unsaved(msgspec.Struct, frozen=True):
+    """What of the history and the standing is not durable yet."""
+
+    runs: dict[str, Run] = {}
+    forgotten: tuple[str, ...] = ()
+    standing: Standing | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.forgotten or self.standing)
+
+    def with_run(self, run: Run) -> Unsaved:
+        """Add a run; only the newest are kept."""
+        runs = {**self.runs, run.run_id: run}
+        kept = sorted(runs.values(), key=lambda one: (one.started_at, one.run_id))[-_KEPT_RUNS:]
+        return msgspec.structs.replace(self, runs={one.run_id: one for one in kept})
+
+    def without_run(self, run_id: str) -> Unsaved:
+        """Add that a run is to be forgotten."""
+        runs = {name: run for name, run in self.runs.items() if name != run_id}
+        return msgspec.structs.replace(
+            self, runs=runs, forgotten=(*self.forgotten, run_id)[-_KEPT_FORGOTTEN:]
+        )
+
+
+def settle(  # noqa: PLR0913  what is found, what is known, and the rules of time
+    connection: Connection, stamp: Stamp, held: Held, unsaved: Unsaved, *, now: datetime, retention: timedelta
+) -> Held:
+    """Write what the database lacks, and give what is held once that is durable.
+
+    Something is always written, so that a disk that takes nothing more is not taken for a sound one.
+    """
+    _write_history(connection, unsaved.runs.values(), unsaved.forgotten)
+    lost = held.knows_more_than(stamp)
+    standing = unsaved.standing or (held.standing if lost else None)
+    if standing is not None and (unsaved.standing or read_standing(connection) is None):
+        ledger_rows.write_fact(connection, "standing", msgspec.json.encode(standing))
+    if not lost and held.pending is None:
+        ledger_rows.write_stamp(connection, stamp.serial, fresh=stamp.fresh)
+        return held
+    known = held.base.serial if held.base is not None else 0
+    ledger, fresh = held.ledger, held.ledger.fresh
+    if held.base == stamp and held.pending is not None:
+        ledger_rows.write(connection, held.pending, now)
+    elif stamp.serial <= known:
+        ledger_rows.write(connection, memory.everything(ledger), now)
+    else:
+        # Another process has written since. Which of the two is right is not known: only what is owed is kept.
+        missing = None if lost else held.pending
+        ledger_rows.write_missing(connection, missing or memory.everything(ledger))
+        ledger, fresh = ledger_rows.read(connection, now - retention, fresh=stamp.fresh).ledger, stamp.fresh
+    serial = max(stamp.serial, known) + 1
+    ledger_rows.write_stamp(connection, serial, fresh=fresh)
+    after = Stamp(stamp.generation, serial, fresh)
+    return msgspec.structs.replace(held, base=after, ledger=ledger, pending=None)
+
+
+def read_standing(connection: Connection) -> Standing | None:
+    """Read how things stand; None where nobody has written it, or it cannot be read."""
+    body = connection.scalar(select(facts.c.body).where(facts.c.name == "standing"))
+    try:
+        return None if body is None else msgspec.json.decode(body, type=Standing)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _write_history(connection: Connection, runs: Iterable[Run], forgotten: Iterable[str]) -> None:
+    for run_id in forgotten:
+        history.forget_run(connection, run_id)
+    for run in runs:
+        history.save_run(connection, run)

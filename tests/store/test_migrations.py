@@ -1,0 +1,93 @@
+"""The tables: the steps lead to what the code describes, from nothing and forward only."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateTable
+
+from alertsync.models import LedgerChange
+from alertsync.store import migrate, sqlite
+from alertsync.store.schema import metadata
+from tests.store.values import a_debt, a_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_steps_lead_from_nothing_to_the_tables_that_the_code_describes(tmp_path: Path) -> None:
+    path = tmp_path / "alertsync.db"
+    made = sqlite.engine(path, create=True)
+    with made.connect() as connection, connection.begin():
+        assert migrate.revision(connection) is None
+        migrate.upgrade(connection)
+        assert migrate.revision(connection) == migrate.HEAD
+    with made.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_newest_step_is_the_one_that_the_code_wants() -> None:
+    scripts = ScriptDirectory(str(migrate.SCRIPTS))
+    assert scripts.get_heads() == [migrate.HEAD]
+    assert scripts.get_bases() == ["0001"]
+
+
+def test_a_step_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "alertsync.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE runs (somebody TEXT)")
+    connection.close()
+    store = a_store(tmp_path)
+    assert "already exists" in store.ledger().degraded
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("runs",)]
+    connection.execute("DROP TABLE runs")
+    connection.close()
+    assert store.ledger().degraded == ""
+
+
+def test_a_database_that_is_not_in_wal_mode_is_put_there(tmp_path: Path) -> None:
+    a_store(tmp_path).commit(LedgerChange(debts=(a_debt(),)))
+    connection = sqlite3.connect(tmp_path / "alertsync.db")
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    assert len(a_store(tmp_path).ledger().debts) == 1
+    connection = sqlite3.connect(tmp_path / "alertsync.db")
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_an_action_belongs_to_a_run(tmp_path: Path) -> None:
+    a_store(tmp_path).ledger()
+    with sqlite.engine(tmp_path / "alertsync.db").connect() as connection, pytest.raises(IntegrityError):
+        connection.exec_driver_sql("INSERT INTO decisions VALUES ('none', x'5b5d')")
+
+
+def test_the_tables_can_be_made_in_postgresql_too() -> None:
+    from sqlalchemy.dialects.postgresql.base import PGDialect  # noqa: PLC0415  only here
+
+    for table in metadata.sorted_tables:
+        dialect = PGDialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it so
+        statement = str(CreateTable(table).compile(dialect=dialect))
+        assert f"CREATE TABLE {table.name}" in statement
+
+
+def test_a_process_that_finds_its_tables_in_order_imports_no_alembic(tmp_path: Path) -> None:
+    a_store(tmp_path).ledger()
+    code = (
+        "import sys; from pathlib import Path; from datetime import timedelta\n"
+        "from alertsync.clock import Clock; from alertsync.store import Store\n"
+        f"place = Path({str(tmp_path)!r})\n"
+        "assert Store(place, place, Clock(), retention=timedelta(days=1)).ledger().degraded == ''\n"
+        "assert 'alembic' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
