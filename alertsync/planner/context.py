@@ -6,52 +6,112 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from alertsync.planner.membership import AlertIndex
-from alertsync.planner.provenance import our_external_urls
+from alertsync.planner.provenance import learn
 from alertsync.planner.silences import SilenceBook
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
 
-    from alertsync.models import AlertmanagerSnapshot, Integration, Policy, Snapshots
+    from alertsync.models import (
+        Address,
+        AlertmanagerSnapshot,
+        Integration,
+        Lease,
+        Ledger,
+        Policy,
+        Snapshots,
+    )
+
+
+@dataclass(frozen=True)
+class View:
+    """What one peer of Alertmanager says. `now` is its own time now.
+
+    `doubt` says why an alert that it does not hold may still be alive; "" if such an alert has ended.
+    """
+
+    peer: str
+    alerts: AlertIndex
+    silences: SilenceBook
+    now: datetime
+    doubt: str
+    repeat_interval: timedelta | None
 
 
 @dataclass(frozen=True)
 class Context:
-    """The indexed snapshots, the policy, and Alertmanager's own time now.
+    """The indexed snapshots, the ledger, the policy, and what time it is (`now` ours, `irm_now` IRM's).
 
-    `doubt` says why an alert that is absent from Alertmanager may still be alive; "" if it has ended.
+    `ours` are the addresses whose deliveries are ours, `addresses` what is remembered of all. `missing` are the
+    peers that did not answer, `missed` those of them that answered so recently that their word still counts.
     """
 
     integrations: Mapping[str, Integration]
-    alerts: AlertIndex
-    silences: SilenceBook
+    views: tuple[View, ...]
     ours: frozenset[str]
-    attached: frozenset[str]
+    addresses: Mapping[str, Address]
+    ledger: Ledger
+    leases: Mapping[str, Lease]
     policy: Policy
-    alertmanager_now: datetime
-    doubt: str
+    now: datetime
+    irm_now: datetime
+    missing: tuple[str, ...]
+    missed: tuple[str, ...]
 
     @property
-    def absence_is_certain(self) -> bool:
-        """Whether an alert that Alertmanager does not hold has ended."""
-        return not self.doubt
+    def absence_doubt(self) -> str:
+        """Why an alert that no peer holds may still be alive; "" if it has ended."""
+        if self.missing:
+            return f"the Alertmanager {', '.join(self.missing)} did not answer"
+        return next((view.doubt for view in self.views if view.doubt), "")
+
+    def knows(self, fingerprint: str) -> bool:
+        """Tell whether any peer holds an alert."""
+        return any(fingerprint in view.alerts for view in self.views)
 
 
-def build(snapshots: Snapshots, policy: Policy, now: datetime) -> Context:
-    """Index the snapshots. Ends of silences are compared with Alertmanager's clock, carried on to `now`."""
-    irm, alertmanager = snapshots.irm, snapshots.alertmanager
-    alerts = AlertIndex(alertmanager)
-    alertmanager_now = max(alertmanager.clock, alertmanager.clock + (now - alertmanager.read_at))
+def build(snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime) -> Context:
+    """Index the snapshots. Ends of silences are compared with each server's clock, carried on to `now`."""
+    irm = snapshots.irm
+    views = tuple(_view(snapshot, policy, now) for snapshot in heard(snapshots.alertmanagers))
+    addresses, ours = learn(snapshots, ledger.addresses, [view.alerts for view in views], policy)
+    answered = {view.peer for view in views}
+    missing = tuple(peer for peer in snapshots.configured if peer not in answered)
     return Context(
         integrations={integration.id: integration for integration in irm.integrations},
-        alerts=alerts,
-        silences=SilenceBook(alertmanager.silences),
-        ours=our_external_urls(irm.alert_groups, snapshots.deliveries, alerts, policy),
-        attached=snapshots.attached,
+        views=views,
+        ours=ours,
+        addresses=addresses,
+        ledger=ledger,
+        leases={lease.alert_group_id: lease for lease in ledger.leases},
         policy=policy,
-        alertmanager_now=alertmanager_now,
-        doubt=_doubt(alertmanager, alerts, policy),
+        now=now,
+        irm_now=_carried_on(irm.clock, irm.read_at, now),
+        missing=missing,
+        missed=tuple(peer for peer in missing if now - ledger.peers.get(peer, now) < policy.absence_after),
+    )
+
+
+def heard(snapshots: Sequence[AlertmanagerSnapshot]) -> list[AlertmanagerSnapshot]:
+    """Give the peers whose word counts: one that is still settling may not know the silences yet."""
+    settled = [snapshot for snapshot in snapshots if snapshot.settled]
+    return settled or list(snapshots)
+
+
+def _carried_on(clock: datetime, read_at: datetime, now: datetime) -> datetime:
+    return max(clock, clock + (now - read_at))
+
+
+def _view(snapshot: AlertmanagerSnapshot, policy: Policy, now: datetime) -> View:
+    alerts = AlertIndex(snapshot)
+    return View(
+        peer=snapshot.peer,
+        alerts=alerts,
+        silences=SilenceBook(snapshot.silences),
+        now=_carried_on(snapshot.clock, snapshot.read_at, now),
+        doubt=_doubt(snapshot, alerts, policy),
+        repeat_interval=snapshot.repeat_interval,
     )
 
 
@@ -62,6 +122,8 @@ def _doubt(alertmanager: AlertmanagerSnapshot, alerts: AlertIndex, policy: Polic
     """
     if not alerts:
         return "Alertmanager holds no alert at all, which proves nothing"
+    if policy.absence_watchdog and not alerts.names(policy.absence_watchdog):
+        return f"the alert {policy.absence_watchdog} (ABSENCE_WATCHDOG), which always fires, is missing"
     if not alertmanager.settled:
         return "Alertmanager's cluster is still settling"
     up = alertmanager.clock - alertmanager.started_at

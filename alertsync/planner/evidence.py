@@ -8,6 +8,7 @@ one called resolved, still counts: Alertmanager leaves silenced alerts out of wh
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,6 @@ from alertsync.models import LegacyAlert, Unreadable, Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from alertsync.models import AlertGroup, Deliveries, Delivery
 
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
 class Stream(msgspec.Struct, frozen=True):
     """The deliveries of one (externalURL, groupKey): the newest, and every fingerprint left firing.
 
-    `last_word` is None for a legacy alert, which names no receiver and no labels.
+    `last_word` is None for a legacy alert, which names no receiver and no labels. `last_at` is when the newest
+    delivery arrived, by IRM's clock; `cut` whether `max_alerts` cut alerts from any of them.
     """
 
     external_url: str | None
     last_word: Webhook | None
     firing: frozenset[str]
+    last_at: datetime
+    cut: bool = False
 
     @property
     def fires(self) -> bool:
@@ -47,19 +50,29 @@ class Evidence(msgspec.Struct, frozen=True):
     unknown: str = ""
     whole: bool = True
 
+    @property
+    def last_at(self) -> datetime | None:
+        """When the newest delivery arrived, by IRM's clock; None if there is none to judge by."""
+        return max((stream.last_at for stream in self.streams), default=None)
 
-def gather(alert_group: AlertGroup, deliveries: Deliveries | None, alerts_read_at: datetime) -> Evidence:
+
+def gather(
+    alert_group: AlertGroup,
+    deliveries: Deliveries | None,
+    alerts_read_at: datetime,
+    max_deliveries: int,
+) -> Evidence:
     """Sort what is known of an alert group's deliveries into streams.
 
     Deliveries that were read after Alertmanager may name an alert that fired in between, which the older
     snapshot does not hold: they are no proof until Alertmanager has been read again.
     """
+    if alert_group.alerts_count > max_deliveries or (deliveries and not deliveries.complete):
+        return Evidence(unknown="it has more deliveries than MAX_DELIVERIES allows to read")
     if deliveries is None:
         if alert_group.last_delivery is None:
             return Evidence(unknown="it has no delivery to judge it by")
         return _streams((alert_group.last_delivery,), whole=alert_group.alerts_count <= 1)
-    if not deliveries.complete:
-        return Evidence(unknown="it has more deliveries than MAX_DELIVERIES allows to read")
     if len(deliveries.items) < max(alert_group.alerts_count, 1):
         counted = f"{len(deliveries.items)} of the {alert_group.alerts_count}"
         return Evidence(unknown=f"IRM lists {counted} deliveries that it counts for it")
@@ -67,18 +80,21 @@ def gather(alert_group: AlertGroup, deliveries: Deliveries | None, alerts_read_a
 
 
 def _streams(deliveries: Sequence[Delivery], *, whole: bool) -> Evidence:
-    newest: dict[tuple[str | None, str], Webhook | LegacyAlert] = {}
+    newest: dict[tuple[str | None, str], Delivery] = {}
     said: dict[tuple[str | None, str], dict[str, bool]] = {}
+    cut: set[tuple[str | None, str]] = set()
     for delivery in deliveries:
         content = delivery.content
         if isinstance(content, Unreadable):
             return Evidence(unknown=f"delivery {delivery.id} cannot be judged: {content.why}", whole=whole)
         key = _key(content)
-        newest.setdefault(key, content)
+        newest.setdefault(key, delivery)
+        if isinstance(content, Webhook) and content.truncated:
+            cut.add(key)
         # Newest first: what a newer delivery said of a fingerprint stands.
         for fingerprint, firing in _statuses(content).items():
             said.setdefault(key, {}).setdefault(fingerprint, firing)
-    streams = tuple(_stream(content, said.get(key, {})) for key, content in newest.items())
+    streams = tuple(_stream(delivery, said.get(key, {}), cut=key in cut) for key, delivery in newest.items())
     return Evidence(streams=streams, whole=whole)
 
 
@@ -94,12 +110,13 @@ def _statuses(content: Webhook | LegacyAlert) -> dict[str, bool]:
     return dict.fromkeys(content.resolved, False) | dict.fromkeys(content.firing, True)
 
 
-def _stream(newest: Webhook | LegacyAlert, said: dict[str, bool]) -> Stream:
+def _stream(newest: Delivery, said: dict[str, bool], *, cut: bool) -> Stream:
     firing = frozenset(fingerprint for fingerprint, fires in said.items() if fires)
-    if isinstance(newest, LegacyAlert):
-        return Stream(external_url=None, last_word=None, firing=firing)
+    word = newest.content if isinstance(newest.content, Webhook) else None
     return Stream(
-        external_url=newest.external_url,
-        last_word=newest,
+        external_url=word.external_url if word else None,
+        last_word=word,
         firing=firing,
+        last_at=newest.created_at,
+        cut=cut,
     )

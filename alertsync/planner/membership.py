@@ -34,22 +34,47 @@ class Membership(msgspec.Struct, frozen=True):
     nameless: int = 0
 
 
+Place = tuple[str, frozenset[tuple[str, str]]]
+"""A receiver and the labels it groups by."""
+
+
 class AlertIndex:
     """The alerts of one Alertmanager snapshot by place (receiver and labels) and by fingerprint."""
 
     def __init__(self, snapshot: AlertmanagerSnapshot) -> None:
-        self._by_place: dict[tuple[str, frozenset[tuple[str, str]]], list[Alert]] = defaultdict(list)
+        self._by_place: dict[Place, list[Alert]] = defaultdict(list)
         self._by_fingerprint: dict[str, list[Alert]] = defaultdict(list)
+        self._names: set[str] = set()
+        self._judged: dict[Place, dict[str, Member]] = {}
         for group in snapshot.groups:
-            self._by_place[_place(group.receiver, group.labels)].extend(group.alerts)
+            self._by_place[place(group.receiver, group.labels)].extend(group.alerts)
             for alert in group.alerts:
                 self._by_fingerprint[alert.fingerprint].append(alert)
+                self._names.add(alert.labels.get("alertname", ""))
 
     def __contains__(self, fingerprint: str) -> bool:
         return fingerprint in self._by_fingerprint
 
     def __bool__(self) -> bool:
         return bool(self._by_fingerprint)
+
+    def names(self, alertname: str) -> bool:
+        """Tell whether an alert of that name is there."""
+        return alertname in self._names
+
+    def at(self, where: Place) -> dict[str, Member]:
+        """Give the alerts of a place by fingerprint, each judged by its sightings there."""
+        if where not in self._judged:
+            found: dict[str, list[Alert]] = {}
+            for alert in self._by_place.get(where, ()):
+                found.setdefault(alert.fingerprint, []).append(alert)
+            self._judged[where] = {name: _member(sightings) for name, sightings in found.items()}
+        return self._judged[where]
+
+    def anywhere(self, fingerprint: str) -> Member | None:
+        """Judge an alert by all its sightings, wherever it stands; None if it is not there."""
+        sightings = self._by_fingerprint.get(fingerprint)
+        return _member(sightings) if sightings else None
 
     def membership(self, streams: Iterable[Stream]) -> Membership:
         """Find the members of an alert group with these streams."""
@@ -60,11 +85,11 @@ class AlertIndex:
             here = self._at_place(stream)
             nameless += stream.last_word.truncated if stream.last_word and not here else 0
             for fingerprint in here.keys() | stream.firing:
-                alerts = here.get(fingerprint) or self._by_fingerprint.get(fingerprint, [])
-                if alerts:
-                    found.setdefault(fingerprint, []).extend(alerts)
-                else:
+                sightings = here.get(fingerprint) or self._by_fingerprint.get(fingerprint)
+                if sightings is None:
                     absent.add(fingerprint)
+                else:
+                    found.setdefault(fingerprint, []).extend(sightings)
         members = tuple(_member(found[fingerprint]) for fingerprint in sorted(found))
         return Membership(members=members, absent=frozenset(absent), nameless=nameless)
 
@@ -72,13 +97,13 @@ class AlertIndex:
         if stream.last_word is None:
             return {}
         here: dict[str, list[Alert]] = {}
-        place = _place(stream.last_word.receiver, stream.last_word.group_labels)
-        for alert in self._by_place.get(place, ()):
+        for alert in self._by_place.get(place(stream.last_word.receiver, stream.last_word.group_labels), ()):
             here.setdefault(alert.fingerprint, []).append(alert)
         return here
 
 
-def _place(receiver: str, labels: Mapping[str, str]) -> tuple[str, frozenset[tuple[str, str]]]:
+def place(receiver: str, labels: Mapping[str, str]) -> Place:
+    """Make a place that can be looked up."""
     return receiver, frozenset(labels.items())
 
 

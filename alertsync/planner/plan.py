@@ -1,34 +1,136 @@
-"""The plan: every open alert group decided, oldest first, then the policy, then the brake.
+"""The plan: every open alert group decided, oldest first, every debt judged, then the policy, then the brakes.
 
 A closing action must rest on every delivery of its alert group. Where only the last of several was read, the
 decision is held (`Held.DELIVERIES`); `wanting` lists those, so that the caller can read them, then Alertmanager
-again, and plan anew.
+again, and plan anew. What must be read to tell whether a debt is paid stands in `Plan.search`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from alertsync.models import ActionKind, Held, Plan
+from alertsync.models import ActionKind, Held, LedgerChange, Plan
 from alertsync.planner import context as contexts
+from alertsync.planner import leases, obligations
 from alertsync.planner import policy as policies
-from alertsync.planner.decide import decide
+from alertsync.planner.absence import sightings
+from alertsync.planner.decide import decide, divide
 from alertsync.planner.evidence import gather
+from alertsync.planner.reckoning import reckon
+from alertsync.planner.remember import Memory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from alertsync.models import Decision, Policy, Snapshots
+    from alertsync.models import Debt, Decision, Ledger, Policy, Snapshots
+    from alertsync.planner.context import Context
+    from alertsync.planner.evidence import Stream
+    from alertsync.planner.reckoning import Reckoning
+
+_MOMENT = timedelta(seconds=1)
 
 
-def plan(snapshots: Snapshots, policy: Policy, now: datetime) -> Plan:
+def plan(snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime) -> Plan:
     """Decide about every open alert group; `now` is our time, of the clock of the snapshots' `read_at`."""
-    context = contexts.build(snapshots, policy, now)
+    context, decisions, streams = _decide_all(snapshots, ledger, policy, now)
+    braked, engaged = policies.brake(decisions, context)
+    reckoning = reckon(snapshots, context)
+    return Plan(
+        decisions=braked,
+        external_urls=context.ours,
+        repages=reckoning.repages,
+        debts=reckoning.debts,
+        obligations={
+            one.alert_group.id: obligations.of_decision(one, streams[one.alert_group.id], context)
+            for one in braked
+            if one.action is ActionKind.RESOLVE
+        },
+        change=_change(decisions, reckoning, context, snapshots),
+        search=reckoning.search,
+        brakes=engaged,
+        wake_at=_wake_at(braked, reckoning, context),
+    )
+
+
+def judge(
+    snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime
+) -> tuple[Decision, tuple[Debt, ...]]:
+    """Decide about the only alert group in the snapshot, and tell what resolving it would owe.
+
+    For confirming: the debts have been judged, and the brakes have had their say.
+    """
+    context, [decision], streams = _decide_all(snapshots, ledger, policy, now)
+    decision = policies.quiet(decision, context)
+    if decision.action is not ActionKind.RESOLVE:
+        return decision, ()
+    return decision, obligations.of_decision(decision, streams[decision.alert_group.id], context)
+
+
+def _decide_all(
+    snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime
+) -> tuple[Context, list[Decision], dict[str, list[Stream]]]:
+    """Decide about each alert group, oldest first; give the streams that are ours, too, by alert group id."""
+    context = contexts.build(snapshots, ledger, policy, now)
+    groups = sorted(snapshots.irm.alert_groups, key=lambda one: (one.created_at, one.id))
+    is_open = {group.id: group for group in groups}
+    followed = {
+        lease.alert_group_id: leases.follow(lease, is_open.get(lease.alert_group_id), context)
+        for lease in ledger.leases
+    }
+    context = dataclasses.replace(context, leases=followed)
+    alertmanager_read_at = min(one.read_at for one in snapshots.alertmanagers)
+    judged = []
+    for group in groups:
+        evidence = gather(
+            group, snapshots.deliveries.get(group.id), alertmanager_read_at, policy.max_deliveries
+        )
+        judged.append((group, evidence, *divide(group, evidence.streams, context)))
+    memory = Memory(context.ledger, [(group, own) for group, _, own, _ in judged], context)
     decisions = []
-    for group in sorted(snapshots.irm.alert_groups, key=lambda one: (one.created_at, one.id)):
-        evidence = gather(group, snapshots.deliveries.get(group.id), snapshots.alertmanager.read_at)
-        decisions.append(policies.apply(decide(group, evidence, context), policy, whole=evidence.whole))
-    return Plan(decisions=policies.brake(decisions, policy), external_urls=context.ours)
+    for group, evidence, own, foreign in judged:
+        decision = memory.correct(decide(group, evidence, own, foreign, context), own)
+        decision = policies.apply(
+            decision,
+            leases.held(group, context.leases),
+            context,
+            whole=evidence.whole,
+            ours_to_close=memory.ours_to_close(group),
+        )
+        decisions.append(decision)
+    return context, decisions, {group.id: own for group, _, own, _ in judged}
+
+
+def _wake_at(decisions: Iterable[Decision], reckoning: Reckoning, context: Context) -> datetime | None:
+    """Give when (by our clock) the next run should be at the latest: an owed silence ends, a lease must go on."""
+    behind = min(view.now for view in context.views)
+    closing = (one.silenced_until for one in decisions if one.action is ActionKind.RESOLVE)
+    times = [context.now + (until - behind) + _MOMENT for until in closing if until is not None]
+    times += [
+        at for at in (reckoning.wake_at, leases.earliest_renewal(context.leases.values(), context)) if at
+    ]
+    if any(one.action is ActionKind.SILENCE for one in decisions):
+        times.append(context.now + context.policy.silence_lease * 2 / 3)
+    return min(times, default=None)
+
+
+def _change(
+    decisions: list[Decision], reckoning: Reckoning, context: Context, snapshots: Snapshots
+) -> LedgerChange:
+    """Tell what is known better than the ledger did."""
+    ledger = context.ledger
+    known = {lease.alert_group_id: lease for lease in ledger.leases}
+    answered = [view.peer for view in context.views]
+    peers = {peer: ledger.peers.get(peer, context.now) for peer in snapshots.configured}
+    return LedgerChange(
+        debts=reckoning.changed,
+        leases=tuple(lease for name, lease in context.leases.items() if lease != known[name]),
+        sightings=sightings(decisions, context),
+        addresses=dict(context.addresses) if context.addresses != ledger.addresses else None,
+        peers=peers | dict.fromkeys(answered, context.now),
+    )
 
 
 def wanting(plan: Plan, policy: Policy) -> tuple[Decision, ...]:
@@ -41,4 +143,8 @@ def wanting(plan: Plan, policy: Policy) -> tuple[Decision, ...]:
         for decision in plan.decisions
     )
     room = max(policy.max_actions_per_run - ready, 0)
-    return tuple(decision for decision in plan.decisions if decision.held is Held.DELIVERIES)[:room]
+    unread = [decision for decision in plan.decisions if decision.held is Held.DELIVERIES]
+    # What we hold silenced comes first: not renewed, it would page.
+    ours = [decision for decision in unread if decision.alert_group.state == "silenced"]
+    others = [decision for decision in unread if decision.alert_group.state != "silenced"]
+    return (*ours, *others[:room])

@@ -1,10 +1,14 @@
-"""Tells whose an alert group is: only those that come from this Alertmanager are judged.
+"""Tells whose an alert group is: only those that come from our Alertmanager are judged.
 
 IRM may serve other sources and other Alertmanager clusters. An alert group is ours if its integration is
 Alertmanager's, not in maintenance and not excluded by the operator, and its deliveries name an `externalURL`
 that is ours: one that the operator listed, or else one that was learned, because an alert that fires in a
-delivery from there was found in our Alertmanager. An alert that fires under two addresses (two clusters may
-have alerts with equal labels, such as a watchdog) teaches nothing.
+delivery from there was found in our Alertmanager.
+
+Two clusters may have alerts with equal labels, and then fingerprints cannot tell them apart. So addresses that
+were ever seen to deliver the same fingerprint are rivals, and more rivals than Alertmanager has peers teach
+nothing, now or later: what is remembered keeps the other cluster's address from being learned on the day on
+which ours is quiet.
 """
 
 from __future__ import annotations
@@ -12,12 +16,15 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from alertsync.models import Webhook
+import msgspec
+
+from alertsync.models import Address, Webhook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
-    from alertsync.models import AlertGroup, Deliveries, Integration, Policy
+    from alertsync.models import AlertGroup, Delivery, Integration, Policy, Snapshots
     from alertsync.planner.evidence import Stream
     from alertsync.planner.membership import AlertIndex
 
@@ -25,14 +32,19 @@ _TYPES = frozenset({"alertmanager", "legacy_alertmanager"})
 
 
 def foreign_integration(
-    alert_group: AlertGroup, integrations: Mapping[str, Integration], policy: Policy
+    alert_group: AlertGroup, integrations: Mapping[str, Integration], policy: Policy, *, leased: bool = False
 ) -> str:
-    """Tell why alert groups of this integration are not judged; "" if they are."""
+    """Tell why an alert group of this integration is not judged; "" if it is.
+
+    One that we hold silenced (`leased`) is judged whatever maintenance and settings say: we owe it that.
+    """
     integration = integrations.get(alert_group.integration_id)
     if integration is None:
         return "its integration is not among those that IRM lists"
     if integration.type not in _TYPES:
         return f"its integration «{integration.name}» is of type {integration.type}, not alertmanager"
+    if leased:
+        return ""
     if policy.integration_ids and integration.id not in policy.integration_ids:
         return f"its integration «{integration.name}» ({integration.id}) is not in IRM_INTEGRATION_IDS"
     if integration.in_maintenance:
@@ -40,38 +52,65 @@ def foreign_integration(
     return ""
 
 
-def our_external_urls(
-    alert_groups: Iterable[AlertGroup],
-    deliveries: Mapping[str, Deliveries],
-    alerts: AlertIndex,
-    policy: Policy,
-) -> frozenset[str]:
-    """Give the addresses whose deliveries are ours: the operator's list, or else what was learned."""
+def learn(
+    snapshots: Snapshots, remembered: Mapping[str, Address], peers: Sequence[AlertIndex], policy: Policy
+) -> tuple[dict[str, Address], frozenset[str]]:
+    """Give what is known of each address now, and those whose deliveries are ours."""
+    addresses = dict(remembered)
+    named: dict[str, set[str]] = defaultdict(set)
+    for delivery in _deliveries(snapshots):
+        content = delivery.content
+        if isinstance(content, Webhook):
+            addresses[content.external_url] = _seen(addresses.get(content.external_url), delivery.created_at)
+            for fingerprint in content.firing:
+                named[fingerprint].add(content.external_url)
+    for fingerprint, urls in named.items():
+        known = any(fingerprint in peer for peer in peers)
+        for url in urls:
+            address = addresses[url]
+            addresses[url] = msgspec.structs.replace(
+                address, known=address.known or known, rival=address.rival or len(urls) > 1
+            )
     if policy.external_urls:
-        return policy.external_urls
-    addresses: dict[str, set[str]] = defaultdict(set)
-    for group in alert_groups:
-        read = deliveries[group.id].items if group.id in deliveries else ()
-        last = (group.last_delivery,) if group.last_delivery else ()
-        for content in (delivery.content for delivery in (*read, *last)):
-            if isinstance(content, Webhook):
-                for fingerprint in content.firing:
-                    addresses[fingerprint].add(content.external_url)
-    return frozenset(
-        url
-        for fingerprint, urls in addresses.items()
-        if len(urls) == 1 and fingerprint in alerts
-        for url in urls
-    )
+        return addresses, policy.external_urls
+    return addresses, _learned(addresses, len(snapshots.configured))
 
 
-def foreign_stream(stream: Stream, ours: frozenset[str], alerts: AlertIndex, policy: Policy) -> str:
+def _learned(addresses: Mapping[str, Address], peers: int) -> frozenset[str]:
+    """Give the addresses that were learned: none of the rivals, unless there is a peer for each of them."""
+    rivals = {url for url, address in addresses.items() if address.rival}
+    suspect = rivals if len(rivals) > peers else set()
+    return frozenset(url for url, address in addresses.items() if address.known and url not in suspect)
+
+
+def _seen(address: Address | None, at: datetime) -> Address:
+    if address is None:
+        return Address(seen_at=at)
+    return msgspec.structs.replace(address, seen_at=at) if at > address.seen_at else address
+
+
+def _deliveries(snapshots: Snapshots) -> Iterator[Delivery]:
+    for group in snapshots.irm.alert_groups:
+        if group.last_delivery is not None:
+            yield group.last_delivery
+    for deliveries in snapshots.deliveries.values():
+        yield from deliveries.items
+
+
+def foreign_stream(
+    stream: Stream,
+    ours: frozenset[str],
+    addresses: Mapping[str, Address],
+    peers: Iterable[AlertIndex],
+    policy: Policy,
+) -> str:
     """Tell why this stream is not from our Alertmanager; "" if it is.
 
     A legacy alert names no address; it is ours if our Alertmanager knows it.
     """
     if stream.external_url is None:
-        if all(fingerprint in alerts for fingerprint in stream.firing):
+        known = [peer for peer in peers if all(fingerprint in peer for fingerprint in stream.firing)]
+        if known:
             return ""
         return "it is a legacy delivery, which names no externalURL, and its alert is not in Alertmanager"
     if stream.external_url in ours:
@@ -79,6 +118,12 @@ def foreign_stream(stream: Stream, ours: frozenset[str], alerts: AlertIndex, pol
     origin = stream.external_url or "an Alertmanager without externalURL"
     if policy.external_urls:
         return f"it comes from {origin}, which is not in ALERTMANAGER_EXTERNAL_URLS"
+    address = addresses.get(stream.external_url)
+    if address is not None and address.known and address.rival:
+        return (
+            f"it comes from {origin}, and other addresses delivered the same alerts, so that it cannot be told which "
+            "are ours: name them in ALERTMANAGER_EXTERNAL_URLS"
+        )
     return (
         f"it comes from {origin}, and nothing shows that this is our Alertmanager: no alert that fires in deliveries "
         "from there is in it (ALERTMANAGER_EXTERNAL_URLS can name the addresses that are ours)"

@@ -14,6 +14,7 @@ from alertsync.models import (
     AlertmanagerSnapshot,
     DecisionKind,
     Held,
+    Ledger,
     LegacyAlert,
     Unreadable,
 )
@@ -88,11 +89,10 @@ TABLE = [
     row("alerts cut from the delivery, its aggregation group gone, soon after a restart: MEMBERS_UNPROVEN", K.MEMBERS_UNPROVEN,
         alert_group(webhook("a", truncated=3)),
         alertmanager(group(alert("a", SILENCED), receiver="other"), started_at=NOW - timedelta(minutes=1))),
-    row("alerts cut from the delivery, their aggregation group silenced: SILENCED", K.SILENCED, alert_group(webhook("a", truncated=1)), KNOWN),
     row("no alert of it left: GONE", K.GONE, AB, NONE_LEFT),
-    row("no alert of it left, soon after a restart: MEMBERS_UNPROVEN", K.MEMBERS_UNPROVEN, AB,
+    row("no alert of it left, soon after a restart: GONE_UNPROVEN", K.GONE_UNPROVEN, AB,
         msgspec.structs.replace(NONE_LEFT, started_at=NOW - timedelta(minutes=1))),
-    row("its delivery says that all has resolved, soon after a restart: MEMBERS_UNPROVEN", K.MEMBERS_UNPROVEN,
+    row("its delivery says that all has resolved, soon after a restart: GONE_UNPROVEN", K.GONE_UNPROVEN,
         alert_group(webhook(resolved=("a",))), msgspec.structs.replace(NONE_LEFT, started_at=NOW - timedelta(minutes=1))),
     row("two clusters share it, the other one left an alert firing: FOREIGN", K.FOREIGN, alert_group(webhook("a", "b"), count=3), KNOWN,
         read={"I1": deliveries(webhook("a", "b"), webhook(resolved=("x",), url=THEIRS), webhook("x", "y", url=THEIRS))}),
@@ -119,12 +119,17 @@ TABLE = [
         read={"I1": deliveries(webhook("a", "b"), Unreadable(why="its payload is not an object"))}),
     row("it has more deliveries than may be read: UNKNOWN", K.UNKNOWN, alert_group(webhook("a", "b"), count=900), KNOWN,
         read={"I1": deliveries(webhook("a", "b"), complete=False)}),
+    row("it has as many deliveries as may be read, and there may be more: UNKNOWN", K.UNKNOWN, alert_group(webhook("a", "b"), count=2), KNOWN,
+        read={"I1": deliveries(webhook("a", "b"), webhook("a"), complete=False)}),
+    row("it counts more deliveries than may be read: UNKNOWN, before any of them is read", K.UNKNOWN, alert_group(webhook("a", "b"), count=501), KNOWN),
     row("IRM lists none of its deliveries: UNKNOWN", K.UNKNOWN, alert_group(webhook("a", "b"), count=2), KNOWN, read={"I1": deliveries()}),
     row("IRM lists fewer deliveries than it counts: UNKNOWN", K.UNKNOWN, alert_group(webhook("a", "b"), count=3), KNOWN,
         read={"I1": deliveries(webhook("a", "b"), webhook("a"))}),
     row("a legacy alert that is silenced: SILENCED", K.SILENCED, alert_group(LegacyAlert(fingerprint="a", firing=True)), KNOWN),
     row("a legacy alert that is active: CONSISTENT", K.CONSISTENT, alert_group(LegacyAlert(fingerprint="w", firing=True)), KNOWN),
-    row("a legacy alert that Alertmanager does not hold: FOREIGN", K.FOREIGN, alert_group(LegacyAlert(fingerprint="x", firing=True)), KNOWN),
+    row("a legacy alert that Alertmanager never held: FOREIGN", K.FOREIGN, alert_group(LegacyAlert(fingerprint="x", firing=True)), KNOWN,
+        remembered=Ledger()),
+    row("a legacy alert that was seen alive, and is no more: GONE", K.GONE, alert_group(LegacyAlert(fingerprint="x", firing=True)), KNOWN),
     row("a grouping template merged two aggregation groups, both silenced: SILENCED", K.SILENCED, alert_group(webhook("c", alertname="Cpu"), count=2),
         alertmanager(group(alert("a", SILENCED)), group(alert("c", SILENCED), alertname="Cpu")),
         read={"I1": deliveries(webhook("c", alertname="Cpu"), webhook("a"))}),
@@ -165,7 +170,7 @@ def test_decision(
 
 def test_an_alertmanager_without_any_alert_proves_nothing() -> None:
     decision = decide(AB, alertmanager(), external_urls=frozenset({"http://alertmanager.example:9093"}))
-    assert decision.kind is DecisionKind.MEMBERS_UNPROVEN
+    assert decision.kind is DecisionKind.GONE_UNPROVEN
     assert "holds no alert at all" in decision.reason
 
 

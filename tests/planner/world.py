@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from alertsync.models import (
     AggregationGroup,
     Alert,
@@ -18,9 +16,12 @@ from alertsync.models import (
     Delivery,
     Integration,
     IrmSnapshot,
+    Ledger,
     LegacyAlert,
     Matcher,
+    Plan,
     Policy,
+    Sighting,
     Silence,
     Snapshots,
     Unreadable,
@@ -34,6 +35,9 @@ THEIRS = "http://other.example:9093"
 RECEIVER = "oncall"
 ACTIVE, SILENCED, MUTED = AlertStatus.ACTIVE, AlertStatus.SILENCED, AlertStatus.MUTED
 
+GONE_FOR_LONG = Sighting(
+    alive_at=NOW - timedelta(hours=2), absent_since=NOW - timedelta(hours=1), absent_runs=9
+)
 INTEGRATION = Integration(id="C1", name="production", type="alertmanager", in_maintenance=False)
 
 
@@ -133,16 +137,49 @@ def deliveries(
     return Deliveries(items=items, read_at=NOW - timedelta(seconds=read_before), complete=complete)
 
 
-def decide(
+def planned(
+    *groups: AlertGroup,
+    peers: tuple[AlertmanagerSnapshot, ...],
+    remembered: Ledger | None = None,
+    integrations: tuple[Integration, ...] = (INTEGRATION,),
+    policy: Policy | None = None,
+    **read: Any,
+) -> Plan:
+    """Plan for these open alert groups, peers and ledger; `read` is what else was read, as in `Snapshots`."""
+    known = Snapshots(
+        irm(*groups, integrations=integrations),
+        peers,
+        **{"configured": tuple(peer.peer for peer in peers), **read},
+    )
+    return plan(known, remembered or Ledger(), policy or Policy(), NOW)
+
+
+def decide(  # noqa: PLR0913  each test names only what it is about
     one: AlertGroup,
     known: AlertmanagerSnapshot,
     *others: AlertGroup,
     read: dict[str, Deliveries] | None = None,
     attached: frozenset[str] = frozenset(),
     integrations: tuple[Integration, ...] = (INTEGRATION,),
+    remembered: Ledger | None = None,
     **policy: Any,
 ) -> Decision:
-    """Plan, and give the decision about `one`."""
-    snapshots = Snapshots(irm(one, *others, integrations=integrations), known, read or {}, attached)
-    planned = plan(snapshots, msgspec.structs.replace(Policy(), **policy), NOW)
-    return next(decision for decision in planned.decisions if decision.alert_group.id == one.id)
+    """Plan, and give the decision about `one`; what is remembered has seen each alert group alive, and gone."""
+    everything = (one, *others)
+    ledger = Ledger(
+        sightings={group.id: GONE_FOR_LONG for group in everything}, attached=dict.fromkeys(attached, NOW)
+    )
+    made = planned(
+        *everything,
+        peers=(known,),
+        remembered=ledger if remembered is None else remembered,
+        integrations=integrations,
+        policy=Policy(**policy),
+        deliveries=read or {},
+    )
+    return decision_about(one, made)
+
+
+def decision_about(one: AlertGroup, made: Plan) -> Decision:
+    """Find the decision about an alert group in a plan."""
+    return next(decision for decision in made.decisions if decision.alert_group.id == one.id)
