@@ -55,6 +55,10 @@ class Deadline:
         if self.should_stop():
             raise StoppedError("alertsync is stopping, so this run ended before it was done")
 
+    def part(self, at_most: float) -> Deadline:
+        """Give a deadline for a part of the work: a quarter of what is left, and no more than `at_most` seconds."""
+        return Deadline(self._clock, min(at_most, self.remaining() / 4), self.should_stop)
+
     def without_stop(self, at_most: float) -> Deadline:
         """Give a deadline for what must not be left half done: no later than this one, deaf to a stop."""
         return Deadline(self._clock, min(at_most, self.remaining()))

@@ -43,6 +43,14 @@ class StateDirError(AlertsyncError):
     """The state directory cannot be used, so nothing guards a run against a second one."""
 
 
+class StoreDegradedError(AlertsyncError):
+    """The store could not write down what it was given; it keeps it in memory, and tries again at each run."""
+
+
+class UnknownAlertGroupError(AlertsyncError):
+    """IRM has no alert group of that id."""
+
+
 class StoppedError(AlertsyncError):
     """The process was asked to stop, so the run ended between two requests."""
 

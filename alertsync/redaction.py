@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,20 +28,32 @@ def remember(secrets: Iterable[str]) -> None:
 
 def strike_remembered(text: str) -> str:
     """Replace every secret that was remembered."""
-    return strike(text, _remembered)
+    # A copy, as another thread may be remembering more.
+    return strike(text, tuple(_remembered))
 
 
 def strike(text: str, secrets: Iterable[str]) -> str:
-    """Replace every secret in `text`, plain or as JSON, Python or both write it."""
-    for secret in secrets:
-        if len(secret) < _MIN_LENGTH:
-            continue
-        shown = repr(secret)[1:-1]
-        # The longest form first, as a shorter one may be part of it.
-        forms = {json.dumps(shown)[1:-1], json.dumps(secret)[1:-1], shown, secret}
-        for form in sorted(forms, key=len, reverse=True):
-            text = text.replace(form, _REDACTED)
+    """Replace every secret in `text`: plain, or as JSON, Python or an address write it, or one of them within another."""
+    # The longest form of all first, as a shorter one, of another secret too, may be part of it.
+    found = {form for secret in secrets for form in _forms(secret) if form in text}
+    for form in sorted(found, key=len, reverse=True):
+        text = text.replace(form, _REDACTED)
     return text
+
+
+@lru_cache(maxsize=1 << 14)
+def _forms(secret: str) -> frozenset[str]:
+    """Give every form in which a secret may stand in a text; most secrets have but one."""
+    if len(secret) < _MIN_LENGTH:
+        return frozenset()
+    once = _written(secret)
+    return once.union(*map(_written, once))
+
+
+def _written(text: str) -> frozenset[str]:
+    """Give a text as it is, and as Python, JSON (in ASCII or not) and an address write it."""
+    as_json = (json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    return frozenset({text, repr(text)[1:-1], *as_json, quote(text, safe=""), quote(text)})
 
 
 def basic(username: str, password: str) -> str:

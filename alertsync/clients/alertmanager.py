@@ -5,93 +5,37 @@ shows only in `/alerts/groups`, so members are judged there. After a restart the
 the snapshot carries the start time (`uptime` is a timestamp) and whether the cluster has settled. While its
 configuration is reloaded, `/alerts/groups` lacks alerts that `/alerts` shows (observed on 0.25), so what is to be
 acted upon rests on a proven snapshot.
+
+What is sent stands in `alertmanager_wire.py`; several peers of one cluster are read through `peers.py`.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from alertsync.clients import failures
-from alertsync.clients.wire import decode
-from alertsync.models import (
-    AggregationGroup,
-    Alert,
-    AlertmanagerSnapshot,
-    AlertStatus,
-    Matcher,
-    Silence,
+from alertsync.clients import failures, repeat_interval
+from alertsync.clients.alertmanager_wire import (
+    WireAlert,
+    WireFingerprint,
+    WireGroup,
+    WireSilence,
+    WireStatus,
+    aggregation_group,
+    silence,
 )
+from alertsync.clients.deliveries import quote_meta
+from alertsync.clients.wire import decode
+from alertsync.models import AlertmanagerSnapshot, Silence
 
 if TYPE_CHECKING:
-    from alertsync.clients.http import Http
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from alertsync.clients.http import Answer, Http
     from alertsync.clock import Deadline
-
-
-class _Status(msgspec.Struct):
-    state: str
-    silencedBy: list[str]  # noqa: N815  the wire's own names
-    inhibitedBy: list[str]  # noqa: N815
-    mutedBy: list[str] = []  # noqa: N815  absent before 0.28
-
-
-class _Alert(msgspec.Struct):
-    fingerprint: str
-    labels: dict[str, str]
-    status: _Status
-    annotations: dict[str, str] = {}
-
-
-class _Receiver(msgspec.Struct):
-    name: str
-
-
-class _Group(msgspec.Struct):
-    labels: dict[str, str]
-    receiver: _Receiver
-    alerts: list[_Alert]
-
-
-class _SilenceState(msgspec.Struct):
-    state: str
-
-
-class _Matcher(msgspec.Struct, rename="camel"):
-    name: str
-    value: str
-    is_regex: bool
-    is_equal: bool = True
-
-
-class _Silence(msgspec.Struct, rename="camel"):
-    id: str
-    status: _SilenceState
-    matchers: list[_Matcher]
-    starts_at: datetime
-    ends_at: datetime
-    created_by: str = ""
-    comment: str = ""
-
-
-class _Cluster(msgspec.Struct):
-    status: str
-
-
-class _Version(msgspec.Struct):
-    version: str = ""
-
-
-class _ServerStatus(msgspec.Struct, rename="camel"):
-    uptime: datetime
-    cluster: _Cluster
-    version_info: _Version
-
-
-class _Fingerprint(msgspec.Struct):
-    fingerprint: str
-
 
 _READINGS = 4
 _PAUSE_SECONDS = 0.5
@@ -100,6 +44,17 @@ _ALERTS = "/api/v2/alerts"
 _GROUPS = "/api/v2/alerts/groups"
 _SILENCES = "/api/v2/silences"
 _STATUS = "/api/v2/status"
+_CLASSIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_MAX_FILTERS = 2000
+"""Characters of filters in one address: proxies refuse long ones, and a filter less only gives more to read."""
+_CHEAP_BYTES = 1 << 18
+"""Silences up to this size are read again with every place: expired ones stay listed for days."""
+
+
+class _Silences(NamedTuple):
+    held: tuple[Silence, ...]
+    cheap: bool
 
 
 class AlertmanagerClient:
@@ -107,6 +62,12 @@ class AlertmanagerClient:
 
     def __init__(self, http: Http) -> None:
         self._http = http
+        self._silences = _Silences((), cheap=True)
+
+    @property
+    def address(self) -> str:
+        """The address of this peer."""
+        return self._http.endpoint.base_url
 
     def snapshot(self, deadline: Deadline) -> AlertmanagerSnapshot:
         """Read everything that a plan rests on.
@@ -115,17 +76,46 @@ class AlertmanagerClient:
         the status last, so that a start in between is seen as a start.
         """
         answer = self._http.get(_READ_GROUPS, _GROUPS, deadline)
-        groups = decode(self._http, _READ_GROUPS, answer, list[_Group])
-        silences, _ = self._silences(deadline)
-        status, last = self._status(deadline)
+        groups = decode(self._http, _READ_GROUPS, answer, list[WireGroup])
+        self._silences = self._read_silences(deadline)
+        return self._snapshot(answer, groups, self._silences.held, deadline)
+
+    def place(
+        self, receiver: str, group_labels: Mapping[str, str], deadline: Deadline
+    ) -> AlertmanagerSnapshot:
+        """Read again the aggregation groups of a receiver whose alerts have these labels, and what goes with them.
+
+        Label names that not every version takes in a filter are left out of it, so that other groups of the
+        receiver may be there too. Where there are very many silences, those of the last snapshot are given,
+        unless an alert is held by one that is not among them.
+        """
+        params: dict[str, str | list[str]] = {
+            "receiver": quote_meta(receiver),
+            "filter": _filters(group_labels),
+        }
+        answer = self._http.get(_READ_GROUPS, _GROUPS, deadline, params)
+        groups = decode(self._http, _READ_GROUPS, answer, list[WireGroup])
+        silences = self._silences
+        known = {one.id for one in silences.held}
+        holding = {id_ for group in groups for alert in group.alerts for id_ in alert.status.silenced_by}
+        if silences.cheap or not holding <= known:
+            silences = self._read_silences(deadline)
+        return self._snapshot(answer, groups, silences.held, deadline)
+
+    def _snapshot(
+        self, first: Answer, groups: list[WireGroup], silences: tuple[Silence, ...], deadline: Deadline
+    ) -> AlertmanagerSnapshot:
+        status, clock = self._status(deadline)
         return AlertmanagerSnapshot(
-            groups=tuple(_aggregation_group(group) for group in groups),
+            groups=tuple(map(aggregation_group, groups)),
             silences=silences,
             started_at=status.uptime,
             settled=status.cluster.status != "settling",
             version=status.version_info.version,
-            clock=last,
-            read_at=answer.asked_at,
+            clock=clock,
+            read_at=first.asked_at,
+            peer=self.address,
+            repeat_interval=repeat_interval.longest(status.config.original),
         )
 
     def proven_snapshot(self, deadline: Deadline) -> AlertmanagerSnapshot:
@@ -146,59 +136,32 @@ class AlertmanagerClient:
 
     def _fingerprints(self, deadline: Deadline) -> set[str]:
         answer = self._http.get("read alerts", _ALERTS, deadline)
-        return {one.fingerprint for one in decode(self._http, "read alerts", answer, list[_Fingerprint])}
+        return {one.fingerprint for one in decode(self._http, "read alerts", answer, list[WireFingerprint])}
 
     def alerts(self, deadline: Deadline) -> tuple[list[dict[str, Any]], tuple[Silence, ...]]:
         """Read the alerts as Alertmanager shows them (JSON objects), and the silences."""
         answer = self._http.get("read alerts", _ALERTS, deadline)
-        decode(self._http, "read alerts", answer, list[_Alert])
+        decode(self._http, "read alerts", answer, list[WireAlert])
         alerts: list[dict[str, Any]] = msgspec.json.decode(answer.body)
-        return alerts, self._silences(deadline)[0]
+        return alerts, self._read_silences(deadline).held
 
-    def _status(self, deadline: Deadline) -> tuple[_ServerStatus, datetime]:
+    def _status(self, deadline: Deadline) -> tuple[WireStatus, datetime]:
         answer = self._http.get("read status", _STATUS, deadline)
-        return decode(self._http, "read status", answer, _ServerStatus), answer.clock
+        return decode(self._http, "read status", answer, WireStatus), answer.clock
 
-    def _silences(self, deadline: Deadline) -> tuple[tuple[Silence, ...], datetime]:
+    def _read_silences(self, deadline: Deadline) -> _Silences:
         answer = self._http.get("read silences", _SILENCES, deadline)
-        silences = decode(self._http, "read silences", answer, list[_Silence])
-        kept = tuple(_silence(one) for one in silences if one.status.state in ("active", "pending"))
-        return kept, answer.clock
+        silences = decode(self._http, "read silences", answer, list[WireSilence])
+        held = tuple(silence(one) for one in silences if one.status.state in ("active", "pending"))
+        return _Silences(held, cheap=len(answer.body) <= _CHEAP_BYTES)
 
 
-def _aggregation_group(group: _Group) -> AggregationGroup:
-    alerts = tuple(
-        Alert(
-            fingerprint=alert.fingerprint,
-            labels=alert.labels,
-            status=_alert_status(alert.status),
-            annotations=alert.annotations,
-            silenced_by=tuple(alert.status.silencedBy),
-        )
-        for alert in group.alerts
-    )
-    return AggregationGroup(receiver=group.receiver.name, labels=group.labels, alerts=alerts)
-
-
-def _alert_status(status: _Status) -> AlertStatus:
-    """Take an alert for quiet only if Alertmanager says both that it is and why; else it is active."""
-    if status.state == "suppressed" and status.silencedBy:
-        return AlertStatus.SILENCED
-    if status.state == "suppressed" and (status.inhibitedBy or status.mutedBy):
-        return AlertStatus.MUTED
-    return AlertStatus.ACTIVE
-
-
-def _silence(silence: _Silence) -> Silence:
-    return Silence(
-        id=silence.id,
-        state=silence.status.state,
-        matchers=tuple(
-            Matcher(name=one.name, value=one.value, is_regex=one.is_regex, is_equal=one.is_equal)
-            for one in silence.matchers
-        ),
-        starts_at=silence.starts_at,
-        ends_at=silence.ends_at,
-        created_by=silence.created_by,
-        comment=silence.comment,
-    )
+def _filters(labels: Mapping[str, str]) -> list[str]:
+    """Write group labels as matchers that every version reads alike."""
+    filters: list[str] = []
+    for name, value in sorted(labels.items()):
+        if _CLASSIC_NAME.fullmatch(name):
+            one = f'{name}="{value.translate(_ESCAPES)}"'
+            if sum(map(len, filters)) + len(one) <= _MAX_FILTERS:
+                filters.append(one)
+    return filters

@@ -8,11 +8,11 @@ that rests on it is left alone.
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Literal
 
 import msgspec
 
+from alertsync.clients.wire import Time
 from alertsync.models import Delivery, LegacyAlert, Unreadable, Webhook
 
 
@@ -20,7 +20,7 @@ class WireDelivery(msgspec.Struct):
     """A delivery as IRM lists it."""
 
     id: str
-    created_at: datetime
+    created_at: Time
     payload: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -86,3 +86,8 @@ def _webhook(wire: _Webhook) -> Webhook | Unreadable:
 def unquote_meta(receiver: str) -> str:
     r"""Undo Go's regexp.QuoteMeta, which Alertmanager applies to the receiver: `team\.x` is `team.x`."""
     return re.sub(r"\\([\\.+*?()|\[\]{}^$])", r"\1", receiver)
+
+
+def quote_meta(receiver: str) -> str:
+    r"""Do as Go's regexp.QuoteMeta: `team.x` is `team\.x`, a regular expression that matches that receiver alone."""
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", receiver)

@@ -22,14 +22,28 @@ if TYPE_CHECKING:
 
 _MAX_DETAIL = 300
 _MAX_QUOTED_BYTES = 1 << 16
-_NAMES = {"alertmanager": "Alertmanager", "irm": "Grafana IRM"}
-_SETTING = {"alertmanager": "ALERTMANAGER_HOST", "irm": "GRAFANA_IRM_URL"}
+_MAX_WAIT_SECONDS = 86400
+_NAMES = {"alertmanager": "Alertmanager", "irm": "Grafana IRM", "inbound": "Grafana IRM's inbound link"}
+_SETTING = {
+    "alertmanager": "ALERTMANAGER_HOST",
+    "irm": "GRAFANA_IRM_URL",
+    "inbound": "the link that IRM shows for the integration",
+}
 _CUT_OFF = (
     "the connection broke before the whole answer arrived: the next run tries again; "
     "if it goes on, look at its log and at what stands between"
 )
-_CA_SETTING = {"alertmanager": "ALERTMANAGER_CA_FILE", "irm": "GRAFANA_IRM_CA_FILE"}
-_TIMEOUT_SETTING = {"alertmanager": "ALERTMANAGER_TIMEOUT", "irm": "IRM_TIMEOUT"}
+_CA_SETTING = {
+    "alertmanager": "ALERTMANAGER_CA_FILE",
+    "irm": "GRAFANA_IRM_CA_FILE",
+    "inbound": "GRAFANA_IRM_CA_FILE",
+}
+_TIMEOUT_SETTING = {"alertmanager": "ALERTMANAGER_TIMEOUT", "irm": "IRM_TIMEOUT", "inbound": "IRM_TIMEOUT"}
+
+
+def _door(endpoint: Endpoint) -> str:
+    """Which words fit: those for an API, or those for an inbound link of IRM."""
+    return "inbound" if endpoint.inbound else endpoint.upstream
 
 
 def _error(  # noqa: PLR0913  what is known about a failure
@@ -42,7 +56,7 @@ def _error(  # noqa: PLR0913  what is known about a failure
     detail: str = "",
     retry_after: float | None = None,
 ) -> UpstreamError:
-    where = f"{_NAMES[endpoint.upstream]} at {endpoint.base_url} ({operation})"
+    where = f"{_NAMES[_door(endpoint)]} at {endpoint.base_url} ({operation})"
     return UpstreamError(
         reason,
         strike(f"{where}: {text}", endpoint.secrets),
@@ -62,9 +76,18 @@ def out_of_time(endpoint: Endpoint, operation: str) -> UpstreamError:
 
 def must_wait(endpoint: Endpoint, operation: str, wait: float, *, asked: bool) -> UpstreamError:
     """Tell that no request may be sent for longer than the run may last: the server asked so, or our own limit."""
-    who = "it asked us to send no" if asked else "IRM_RATE_LIMIT allows no further"
-    text = f"{who} request for {wait:.0f} s, longer than this run may take: {_LIMITED['irm']}"
+    who = "it asked us to send no" if asked else f"{_OWN_LIMIT[_door(endpoint)]} allows no further"
+    text = f"{who} request for {wait:.0f} s, longer than can be waited for: {_LIMITED[_door(endpoint)]}"
     return _error(Reason.RATE_LIMITED, text, endpoint, operation, retry_after=wait)
+
+
+def no_link(endpoint: Endpoint, operation: str, integration_id: str) -> UpstreamError:
+    """Tell that nothing can be posted to an integration."""
+    text = (
+        f"the integration {integration_id} has no inbound link, or is gone: nothing can be posted to it. "
+        "Look at it in IRM's settings"
+    )
+    return _error(Reason.NOT_FOUND, text, endpoint, operation)
 
 
 def too_large(endpoint: Endpoint, operation: str, limit: int) -> UpstreamError:
@@ -74,10 +97,16 @@ def too_large(endpoint: Endpoint, operation: str, limit: int) -> UpstreamError:
 
 
 def not_json(endpoint: Endpoint, operation: str, body: bytes) -> UpstreamError:
-    """Tell that a 200 did not hold JSON."""
+    """Tell that a 200 did not hold JSON.
+
+    What was meant to be JSON and is cut off is not quoted: lists of IRM's hold secrets that nobody has read yet.
+    """
+    if body.lstrip()[:1] in (b"{", b"["):
+        text = f"the answer is not JSON but only begins like it ({len(body)} bytes came): what stands between cuts it off?"
+        return _error(Reason.NOT_JSON, text, endpoint, operation)
     text = (
         f"the answer is not JSON but begins with {_cut(_struck(body, endpoint))!r}: "
-        f"does {_SETTING[endpoint.upstream]} point at something else, such as a login page?"
+        f"does {_SETTING[_door(endpoint)]} point at something else, such as a login page?"
     )
     return _error(Reason.NOT_JSON, text, endpoint, operation)
 
@@ -85,7 +114,7 @@ def not_json(endpoint: Endpoint, operation: str, body: bytes) -> UpstreamError:
 def wrong_shape(endpoint: Endpoint, operation: str, why: str) -> UpstreamError:
     """Tell that JSON arrived in which a field that matters was missing or of another type."""
     text = (
-        f"the answer has not the expected shape ({why}): does {_SETTING[endpoint.upstream]} "
+        f"the answer has not the expected shape ({why}): does {_SETTING[_door(endpoint)]} "
         "point at the right service and path?"
     )
     return _error(Reason.WRONG_SHAPE, text, endpoint, operation)
@@ -108,7 +137,7 @@ def incomplete(endpoint: Endpoint, operation: str, attempts: int) -> UpstreamErr
 
 def of_transport(error: Exception, endpoint: Endpoint, operation: str) -> UpstreamError:
     """Classify a failure below HTTP: DNS, TCP, TLS, proxy, timeout, a broken connection."""
-    setting = _SETTING[endpoint.upstream]
+    setting = _SETTING[_door(endpoint)]
     causes = list(_causes(error))
     if any(isinstance(cause, NameResolutionError) for cause in causes):
         return _error(Reason.DNS, f"the host name cannot be resolved: check {setting}", endpoint, operation)
@@ -116,12 +145,12 @@ def of_transport(error: Exception, endpoint: Endpoint, operation: str) -> Upstre
         text = "the proxy named by the environment refuses: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
         return _error(Reason.PROXY, text, endpoint, operation)
     if isinstance(error, requests.exceptions.SSLError):
-        text = f"the TLS certificate is not trusted or TLS is not spoken there: check {setting} and {_CA_SETTING[endpoint.upstream]}"
+        text = f"the TLS certificate is not trusted or TLS is not spoken there: check {setting} and {_CA_SETTING[_door(endpoint)]}"
         return _error(Reason.TLS, text, endpoint, operation)
     if isinstance(error, requests.exceptions.Timeout) or any(
         isinstance(cause, ReadTimeoutError | TimeoutError) for cause in causes
     ):
-        text = f"no answer within {endpoint.timeout:g} s: is it overloaded? {_TIMEOUT_SETTING[endpoint.upstream]} sets how long to wait"
+        text = f"no answer within {endpoint.timeout:g} s: is it overloaded? {_TIMEOUT_SETTING[_door(endpoint)]} sets how long to wait"
         return _error(Reason.TIMEOUT, text, endpoint, operation)
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         text = f"the connection is refused: is it running, and is {setting} right?"
@@ -129,7 +158,7 @@ def of_transport(error: Exception, endpoint: Endpoint, operation: str) -> Upstre
     if any(isinstance(cause, IncompleteRead | ProtocolError | ConnectionError) for cause in causes):
         return _error(Reason.CUT_OFF, _CUT_OFF, endpoint, operation)
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        text = f"a file of its TLS settings cannot be used: check {_CA_SETTING[endpoint.upstream]}"
+        text = f"a file of its TLS settings cannot be used: check {_CA_SETTING[_door(endpoint)]}"
         return _error(Reason.TLS, text, endpoint, operation)
     text = f"the request failed ({type(error).__name__}): check {setting} and the network between"
     return _error(Reason.CUT_OFF, text, endpoint, operation)
@@ -165,7 +194,7 @@ def of_status(response: requests.Response, body: bytes, endpoint: Endpoint, oper
 
 
 def _meaning(status: int, response: requests.Response, endpoint: Endpoint) -> tuple[Reason, str]:
-    setting = _SETTING[endpoint.upstream]
+    setting = _SETTING[_door(endpoint)]
     if 300 <= status < 400:  # noqa: PLR2004  3xx is a redirect
         target = _cut(response.headers.get("Location", "elsewhere").split("?")[0].encode())
         return Reason.REDIRECTED, (
@@ -174,11 +203,11 @@ def _meaning(status: int, response: requests.Response, endpoint: Endpoint) -> tu
     if status == requests.codes.unauthorized:
         return Reason.UNAUTHORIZED, "it wants other credentials: check user name, password or token"
     if status == requests.codes.forbidden:
-        return Reason.FORBIDDEN, _FORBIDDEN[endpoint.upstream]
+        return Reason.FORBIDDEN, _FORBIDDEN[_door(endpoint)]
     if status == requests.codes.not_found:
         return Reason.NOT_FOUND, f"nothing is there: does {setting} lack a path prefix, or have one too many?"
     if status == requests.codes.too_many_requests:
-        return Reason.RATE_LIMITED, _LIMITED[endpoint.upstream]
+        return Reason.RATE_LIMITED, _LIMITED[_door(endpoint)]
     if status >= requests.codes.server_error:
         return Reason.SERVER_ERROR, "it has a problem of its own: see its log"
     return Reason.REJECTED, "it refuses the request"
@@ -187,19 +216,29 @@ def _meaning(status: int, response: requests.Response, endpoint: Endpoint) -> tu
 _FORBIDDEN = {
     "alertmanager": "it does not let us in: check user name, password, token and tenant",
     "irm": "the token is wrong, or its user may not do this: wants an API token of a user with role Editor or above",
+    "inbound": "IRM knows this link no more: was the integration deleted or its link changed?",
 }
 _LIMITED = {
     "alertmanager": "too many requests",
     "irm": "the rate limit of the token's user ran out (all tokens of a user share it)",
+    "inbound": "IRM takes a limited number of deliveries for each integration, and half of them are left to Alertmanager",
+}
+_OWN_LIMIT = {
+    "alertmanager": "our own limit",
+    "irm": "IRM_RATE_LIMIT",
+    "inbound": "our share of the integration's limit",
 }
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Read Retry-After or RateLimit-Reset in seconds; IRM sends both, or the latter alone."""
+    """Read Retry-After or RateLimit-Reset in seconds; IRM sends both, or the latter alone.
+
+    More than a day is no such time: elsewhere RateLimit-Reset is a point in time, in seconds since 1970.
+    """
     for header in ("Retry-After", "RateLimit-Reset"):
-        value = response.headers.get(header, "")
-        if value.isascii() and value.isdigit():
-            return float(value[:6])
+        value = response.headers.get(header, "").strip()
+        if re.fullmatch(r"[0-9]{1,6}", value) and int(value) <= _MAX_WAIT_SECONDS:
+            return float(value)
     return None
 
 

@@ -1,8 +1,8 @@
 """One HTTP session an upstream, with the manners that both upstreams need.
 
 Timeouts on everything, a bounded number of jittered retries of what may be repeated, no redirect followed
-(a token must not travel to a host that nobody configured), no netrc, no cookies, a cap on what is read, and
-one classification of what can go wrong.
+(a token must not travel to a host that nobody configured), no netrc, no cookies, a cap on what is read and on how
+long it may take in all, and one classification of what can go wrong.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import requests
-import requests.adapters
 import tenacity
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError as Urllib3Error
 
 from alertsync.clients import failures
+from alertsync.clients.exchange import BoundedAdapter, bounded
 from alertsync.errors import Reason, UpstreamError
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class Endpoint:
     """An upstream: its name for messages, its base address, and how to be let in. `timeout` in seconds.
 
     `secrets` are struck out of what the upstream says before it is passed on: some servers echo a request.
+    `inbound` for an integration's inbound link: what can go wrong there has other cures.
     """
 
     upstream: str
@@ -73,6 +74,7 @@ class Endpoint:
     verify: bool | str = True
     cert: str | tuple[str, str] | None = None
     secrets: tuple[str, ...] = ()
+    inbound: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class _Request:
     operation: str
     method: str
     path: str
-    params: Mapping[str, str] | None = None
+    params: Mapping[str, str | list[str]] | None = None
     json: object = None
 
 
@@ -101,13 +103,17 @@ class Http:
         self, endpoint: Endpoint, clock: Clock, *, limiter: Limiter | None = None, jitter: random.Random
     ) -> None:
         self.endpoint = endpoint
-        self._clock = clock
+        self.clock = clock
+        self.jitter = jitter
         self._limiter = limiter
-        self._jitter = jitter
         self._local = threading.local()
 
     def get(
-        self, operation: str, path: str, deadline: Deadline, params: Mapping[str, str] | None = None
+        self,
+        operation: str,
+        path: str,
+        deadline: Deadline,
+        params: Mapping[str, str | list[str]] | None = None,
     ) -> Answer:
         """GET `path`, again if need be."""
         return self._send(_Request(operation, "GET", path, params=params), deadline, repeatable=True)
@@ -121,6 +127,12 @@ class Http:
         """
         request = _Request(operation, "POST", path, json=json)
         return self._send(request, deadline, attempts=attempts, repeatable=False)
+
+    def close(self) -> None:
+        """Close this thread's connections."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is not None:
+            session.close()
 
     def wait_for_room(self, requests: int, operation: str, deadline: Deadline) -> None:
         """Wait until the rate limit lets so many requests through, and the server wants no more quiet."""
@@ -164,7 +176,7 @@ class Http:
         if asked is not None:
             return asked
         ceiling = min(_BACKOFF_MAX_SECONDS, _BACKOFF_SECONDS * 2**state.attempt_number)
-        return self._jitter.uniform(ceiling / 2, ceiling)
+        return self.jitter.uniform(ceiling / 2, ceiling)
 
     def _once(self, request: _Request, deadline: Deadline, *, patient: bool) -> Answer:
         operation = request.operation
@@ -172,24 +184,30 @@ class Http:
         seconds = min(self.endpoint.timeout, deadline.remaining())
         if seconds <= 0:
             raise failures.out_of_time(self.endpoint, operation)
-        asked_at = self._clock.now()
         try:
-            with self._session().request(
-                request.method,
-                self.endpoint.base_url + request.path,
-                params=request.params,
-                json=request.json,
-                timeout=seconds,
-                stream=True,
-                allow_redirects=False,
-                verify=self.endpoint.verify,
-                cert=self.endpoint.cert,
-            ) as response:
-                # Each wait for bytes is bounded by `timeout`; a server that drips is bounded by this.
-                body = self._read(response, operation, deadline)
-                return self._judge(response, body, operation, asked_at)
+            # Each wait for bytes is bounded by `seconds`, the whole exchange by the deadline: servers drip.
+            with bounded(deadline.remaining()):
+                return self._exchange(request, deadline, seconds)
         except (requests.RequestException, Urllib3Error, OSError) as error:
+            if deadline.remaining() <= 0:
+                raise failures.out_of_time(self.endpoint, operation) from None
             raise failures.of_transport(error, self.endpoint, operation) from None
+
+    def _exchange(self, request: _Request, deadline: Deadline, seconds: float) -> Answer:
+        asked_at = self.clock.now()
+        with self._session().request(
+            request.method,
+            self.endpoint.base_url + request.path,
+            params=request.params,
+            json=request.json,
+            timeout=seconds,
+            stream=True,
+            allow_redirects=False,
+            verify=self.endpoint.verify,
+            cert=self.endpoint.cert,
+        ) as response:
+            body = self._read(response, request.operation, deadline)
+            return self._judge(response, body, request.operation, asked_at)
 
     def _keep_rate(self, operation: str, deadline: Deadline, *, patient: bool) -> None:
         if self._limiter is None:
@@ -211,6 +229,8 @@ class Http:
             session = requests.Session()
             session.auth = self.endpoint.auth
             session.headers.update(self.endpoint.headers)
+            session.mount("http://", BoundedAdapter())
+            session.mount("https://", BoundedAdapter())
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             self._local.session = session
         return session
@@ -247,7 +267,7 @@ class Http:
         try:
             date = parsedate_to_datetime(response.headers["Date"])
         except (KeyError, ValueError):
-            return self._clock.now()
+            return self.clock.now()
         date = date if date.tzinfo else date.replace(tzinfo=UTC)
         # Half a second is the expected error of a time cut to whole seconds.
         return date + timedelta(milliseconds=500)

@@ -1,103 +1,54 @@
 """Reads and mends Grafana IRM through its public API (`/api/v1`).
 
-Facts that steer the code, observed on Grafana OnCall: `state=new` is what results call "firing"; a page past
-the end answers with the last page again; `next` is built from the server's own idea of its address, so only
-its query is taken; groups move between pages while one reads, so entries are de-duplicated by id, and a
-reading in which entries were lost is done again. Success of an action is a 200 with an empty body.
+Facts that steer the code, observed on Grafana OnCall: `state=new` is what results call "firing"; success of an
+action is a 200 with an empty body; a silence of 0 or -1 seconds is one for ever. An action is one attempt without
+any waiting, as each needs a fresh reading before it; what it gives back is IRM's own time when it had acted. How
+lists are read stands in `irm_pages.py`, how payloads are posted in `irm_inbound.py`.
 """
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Generic, TypeVar
-from urllib.parse import parse_qsl, quote, urlsplit
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-import msgspec
-
-from alertsync.clients import failures
 from alertsync.clients.deliveries import WireDelivery, delivery
+from alertsync.clients.irm_inbound import POST, Inbound
+from alertsync.clients.irm_pages import Listing, Lists, Page
+from alertsync.clients.irm_wire import (
+    User,
+    WireAlertGroup,
+    WireIntegration,
+    WireNote,
+    alert_group,
+    integration,
+    refusal,
+)
 from alertsync.clients.wire import decode
-from alertsync.errors import Reason, UpstreamError
-from alertsync.models import AlertGroup, Deliveries, Integration, IrmSnapshot
+from alertsync.models import AlertGroup, Deliveries, IrmSnapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from alertsync.clients.http import Http
     from alertsync.clock import Deadline
 
+__all__ = ["POST", "RESOLVE", "SILENCE", "UNRESOLVE", "UNSILENCE", "IrmClient", "User", "refusal"]
+
+RESOLVE, UNRESOLVE = "resolve alert group", "unresolve alert group"
+SILENCE, UNSILENCE = "silence alert group", "unsilence alert group"
+"""The operations of which an `UpstreamError` speaks when an action failed."""
+
 _OPEN_STATES = ("new", "acknowledged", "silenced")
-_READINGS = 3
-_MAX_PAGES = 2000
-_REQUESTS_OF_A_TURN = 3
-RESOLVE = "resolve alert group"
-"""The operation of which an `UpstreamError` speaks when a resolve failed."""
-_NO_BOUND = sys.maxsize
-
-
-class _Permalinks(msgspec.Struct):
-    web: str | None = None
-
-
-class _AlertGroup(msgspec.Struct):
-    id: str
-    integration_id: str
-    alerts_count: int
-    state: str
-    created_at: datetime
-    title: str | None = None
-    permalinks: _Permalinks | None = None
-    last_alert: WireDelivery | None = None
-
-
-class _Integration(msgspec.Struct):
-    id: str
-    name: str | None
-    type: str
-    maintenance_mode: str | int | None
-
-
-class User(msgspec.Struct):
-    """The user whom a token belongs to; `role` is admin, editor, viewer or none."""
-
-    id: str
-    username: str = ""
-    email: str | None = None
-    role: str = ""
-
-
-T = TypeVar("T")
-E = TypeVar("E", _AlertGroup, _Integration, WireDelivery)
-
-
-class _Page(msgspec.Struct, Generic[T]):
-    count: int
-    next: str | None
-    results: list[T]
-
-
-@dataclass(frozen=True)
-class _Listing:
-    operation: str
-    path: str
-    query: dict[str, str]
-
-
-@dataclass(frozen=True)
-class _Entries(Generic[E]):
-    """The entries of a list, and our time when its first and its last page were asked for.
-
-    `lost` if some entries left it, or slipped between two pages, while it was read.
-    """
-
-    by_id: dict[str, E]
-    started_at: datetime
-    asked_at: datetime
-    clock: datetime
-    lost: bool
-
-
-_INTEGRATIONS = _Listing("list integrations", "/api/v1/integrations/", {})
+_REQUESTS_OF_A_TURN = 4
+_MAX_NOTES = 500
+_GROUPS = "/api/v1/alert_groups/"
+_ALERTS = "/api/v1/alerts/"
+_NOTES = "/api/v1/resolution_notes/"
+_INTEGRATIONS = Listing("list integrations", "/api/v1/integrations/", {})
+_RANGE = "%Y-%m-%dT%H:%M:%S"
+_FAR = timedelta(days=3660)
+"""A range of times needs an end; this one lies beyond any difference between two clocks."""
 
 
 class IrmClient:
@@ -105,132 +56,127 @@ class IrmClient:
 
     def __init__(self, http: Http, *, page_size: int) -> None:
         self._http = http
-        self._page_size = page_size
+        self._lists = Lists(http, page_size)
+        self._inbound = Inbound(http.endpoint, http.clock, http.jitter)
+
+    # Reading
 
     def snapshot(self, deadline: Deadline) -> IrmSnapshot:
         """Read every integration and every open alert group, whatever its state."""
-        integrations = self._list(_INTEGRATIONS, _Page[_Integration], deadline)
-        groups: dict[str, _AlertGroup] = {}
+        integrations = self._lists.read(_INTEGRATIONS, Page[WireIntegration], deadline)
+        self._inbound.learn(
+            {one.id: (one.link, one.type) for one in integrations.by_id.values() if one.link is not None}
+        )
+        groups: dict[str, WireAlertGroup] = {}
         clock = integrations.clock
         for state in _OPEN_STATES:
-            listing = _Listing("list alert groups", "/api/v1/alert_groups/", {"state": state})
-            found = self._list(listing, _Page[_AlertGroup], deadline)
+            listing = Listing("list alert groups", _GROUPS, {"state": state})
+            found = self._lists.read(listing, Page[WireAlertGroup], deadline)
             groups |= found.by_id
             clock = found.clock
         return IrmSnapshot(
-            alert_groups=tuple(_alert_group(group) for group in groups.values()),
-            integrations=tuple(_integration(one) for one in integrations.by_id.values()),
+            alert_groups=tuple(map(alert_group, groups.values())),
+            integrations=tuple(map(integration, integrations.by_id.values())),
             clock=clock,
             read_at=integrations.started_at,
-        )
-
-    def pages_of(self, entries: int) -> int:
-        """Tell how many requests it takes to list so many entries."""
-        return max(-(-entries // self._page_size), 1)
-
-    def deliveries(self, alert_group_id: str, deadline: Deadline, *, at_most: int) -> Deliveries:
-        """Read the deliveries of an alert group, newest first, `at_most` so many."""
-        listing = _Listing("list deliveries", "/api/v1/alerts/", {"alert_group_id": alert_group_id})
-        found = self._list(listing, _Page[WireDelivery], deadline, at_most=at_most)
-        items = sorted(map(delivery, found.by_id.values()), key=lambda one: one.created_at, reverse=True)
-        return Deliveries(
-            items=tuple(items[:at_most]), read_at=found.asked_at, complete=len(items) <= at_most
         )
 
     def alert_group(self, alert_group_id: str, deadline: Deadline) -> AlertGroup:
         """Read one alert group as it is now."""
         operation = "read alert group"
         answer = self._http.get(operation, _path(alert_group_id), deadline)
-        return _alert_group(decode(self._http, operation, answer, _AlertGroup))
+        return alert_group(decode(self._http, operation, answer, WireAlertGroup))
 
-    def wait_for_turn(self, deadline: Deadline) -> None:
-        """Wait until an alert group can be read, resolved and noted without waiting in between."""
-        self._http.wait_for_room(_REQUESTS_OF_A_TURN, RESOLVE, deadline)
+    def resolved_since(
+        self, integration_id: str | None, since: datetime, deadline: Deadline, *, at_most: int
+    ) -> tuple[AlertGroup, ...]:
+        """Read the alert groups that began at `since` (IRM's clock) or later and are resolved by now, newest first.
 
-    def resolve(self, alert_group_id: str, deadline: Deadline) -> None:
-        """Resolve an alert group, in one attempt and without waiting: each attempt needs a fresh reading."""
-        self._http.post(RESOLVE, f"{_path(alert_group_id)}resolve/", deadline, attempts=1)
+        Of one integration, or of all; the newest `at_most`.
+        """
+        begin = since.astimezone(UTC)
+        query = {
+            "state": "resolved",
+            "started_at": f"{begin.strftime(_RANGE)}_{(begin + _FAR).strftime(_RANGE)}",
+        }
+        if integration_id is not None:
+            query["integration_id"] = integration_id
+        listing = Listing("list resolved alert groups", _GROUPS, query)
+        found = self._lists.read(listing, Page[WireAlertGroup], deadline, at_most=at_most)
+        groups = sorted(map(alert_group, found.by_id.values()), key=lambda one: one.created_at, reverse=True)
+        return tuple(groups[:at_most])
 
-    def add_note(self, alert_group_id: str, text: str, deadline: Deadline) -> None:
-        """Write a resolution note; not repeated when in doubt, so that no note stands there twice."""
-        note = {"alert_group_id": alert_group_id, "text": text}
-        self._http.post("write resolution note", "/api/v1/resolution_notes/", deadline, json=note)
+    def pages_of(self, entries: int) -> int:
+        """Tell how many requests it takes to read so many deliveries."""
+        return self._lists.pages_of(_ALERTS, entries)
+
+    def deliveries(self, alert_group_id: str, deadline: Deadline, *, at_most: int) -> Deliveries:
+        """Read the deliveries of an alert group, newest first, `at_most` so many."""
+        listing = Listing("list deliveries", _ALERTS, {"alert_group_id": alert_group_id})
+        found = self._lists.read(listing, Page[WireDelivery], deadline, at_most=at_most)
+        items = sorted(map(delivery, found.by_id.values()), key=lambda one: one.created_at, reverse=True)
+        return Deliveries(
+            items=tuple(items[:at_most]), read_at=found.asked_at, complete=len(items) <= at_most
+        )
+
+    def notes(self, alert_group_id: str, deadline: Deadline) -> tuple[str, ...]:
+        """Read the texts of the resolution notes of an alert group, in IRM's order, 500 at most."""
+        listing = Listing("list resolution notes", _NOTES, {"alert_group_id": alert_group_id})
+        found = self._lists.read(listing, Page[WireNote], deadline, at_most=_MAX_NOTES)
+        return tuple(note.text or "" for note in found.by_id.values())[:_MAX_NOTES]
 
     def current_user(self, deadline: Deadline) -> User:
         """Read whose token this is; IRM answers 500 for the token of a service account."""
         answer = self._http.get("read current user", "/api/v1/users/current/", deadline)
         return decode(self._http, "read current user", answer, User)
 
-    def _list(
-        self, listing: _Listing, shape: type[_Page[E]], deadline: Deadline, *, at_most: int = _NO_BOUND
-    ) -> _Entries[E]:
-        """Read all pages; again if entries were lost between them; fail if that goes on."""
-        for _ in range(_READINGS):
-            entries = self._read_pages(listing, shape, deadline, at_most)
-            if not entries.lost or len(entries.by_id) > at_most:
-                return entries
-        raise failures.unstable(self._http.endpoint, listing.operation, _READINGS)
+    # Acting
 
-    def _read_pages(
-        self, listing: _Listing, shape: type[_Page[E]], deadline: Deadline, at_most: int
-    ) -> _Entries[E]:
-        params = {**listing.query, "perpage": str(self._page_size)}
-        answer = self._http.get(listing.operation, listing.path, deadline, params)
-        page = decode(self._http, listing.operation, answer, shape)
-        started_at, count_at_start = answer.asked_at, page.count
-        by_id = {entry.id: entry for entry in page.results}
-        for _ in range(_MAX_PAGES):
-            if page.next is None or len(by_id) > at_most:
-                lost = page.count < count_at_start or len(by_id) < count_at_start
-                return _Entries(by_id, started_at, answer.asked_at, answer.clock, lost)
-            params |= self._page_named_by(page.next, listing.operation)
-            answer = self._http.get(listing.operation, listing.path, deadline, params)
-            page = decode(self._http, listing.operation, answer, shape)
-            by_id |= {entry.id: entry for entry in page.results}
-        raise failures.wrong_shape(self._http.endpoint, listing.operation, f"more than {_MAX_PAGES} pages")
+    def wait_for_turn(self, deadline: Deadline, requests: int = _REQUESTS_OF_A_TURN) -> None:
+        """Wait until so many requests can be sent without waiting: to read, note, read again, act."""
+        self._http.wait_for_room(requests, RESOLVE, deadline)
 
-    def _page_named_by(self, url: str, operation: str) -> dict[str, str]:
-        """Take the page number from `next`, never its host: IRM may know itself by another name."""
-        query = dict(parse_qsl(urlsplit(url).query))
-        if "page" not in query:
-            raise failures.wrong_shape(self._http.endpoint, operation, "`next` names no page")
-        return query
+    def resolve(self, alert_group_id: str, deadline: Deadline) -> datetime:
+        """Resolve an alert group."""
+        return self._act(RESOLVE, "resolve", alert_group_id, deadline)
+
+    def unresolve(self, alert_group_id: str, deadline: Deadline) -> datetime:
+        """Open a resolved alert group again; it escalates from the start, and Alertmanager can never close it."""
+        return self._act(UNRESOLVE, "unresolve", alert_group_id, deadline)
+
+    def silence(self, alert_group_id: str, seconds: int, deadline: Deadline) -> datetime:
+        """Silence an alert group for so many seconds from now, whatever silence it had; ValueError below 1."""
+        if seconds < 1:
+            raise ValueError(f"{seconds} s: IRM takes 0 and -1 as for ever")
+        return self._act(SILENCE, "silence", alert_group_id, deadline, {"delay": int(seconds)})
+
+    def unsilence(self, alert_group_id: str, deadline: Deadline) -> datetime:
+        """End the silence of an alert group; its escalation goes on."""
+        return self._act(UNSILENCE, "unsilence", alert_group_id, deadline)
+
+    def add_note(self, alert_group_id: str, text: str, deadline: Deadline) -> None:
+        """Write a resolution note; not repeated when in doubt, so that no note stands there twice."""
+        note = {"alert_group_id": alert_group_id, "text": text}
+        self._http.post("write resolution note", _NOTES, deadline, json=note)
+
+    def post(self, integration_id: str, payload: Mapping[str, object], deadline: Deadline) -> datetime:
+        """Post a payload to the inbound link that an integration had in the last snapshot.
+
+        An answer means that it was taken, not that anybody was paged. Without room (`post_room`) nothing is sent
+        (rate_limited), nor without a link (not_found).
+        """
+        return self._inbound.post(integration_id, payload, deadline)
+
+    def post_room(self, integration_id: str) -> int:
+        """Tell how many payloads may be posted to an integration now; 0 if it has no link."""
+        return self._inbound.room(integration_id)
+
+    def _act(
+        self, operation: str, verb: str, alert_group_id: str, deadline: Deadline, body: object = None
+    ) -> datetime:
+        path = f"{_path(alert_group_id)}{verb}/"
+        return self._http.post(operation, path, deadline, attempts=1, json=body).clock
 
 
 def _path(alert_group_id: str) -> str:
-    return f"/api/v1/alert_groups/{quote(alert_group_id, safe='')}/"
-
-
-def _alert_group(group: _AlertGroup) -> AlertGroup:
-    return AlertGroup(
-        id=group.id,
-        integration_id=group.integration_id,
-        state=group.state,
-        alerts_count=group.alerts_count,
-        created_at=group.created_at,
-        title=(group.title or "").strip(),
-        url=group.permalinks.web if group.permalinks else None,
-        last_delivery=delivery(group.last_alert) if group.last_alert else None,
-    )
-
-
-def _integration(one: _Integration) -> Integration:
-    return Integration(
-        id=one.id, name=one.name or "", type=one.type, in_maintenance=one.maintenance_mode is not None
-    )
-
-
-def refusal(error: UpstreamError) -> str:
-    """Give the gist of IRM's refusal of an action: "resolved", "attached", "deleted", "forbidden" or "".
-
-    The texts are IRM's own: `Can't resolve a resolved alert group`, `Can't resolve an attached alert group`.
-    """
-    if error.reason is Reason.NOT_FOUND and error.detail == "Not found.":
-        return "deleted"
-    if error.reason in (Reason.FORBIDDEN, Reason.UNAUTHORIZED):
-        return "forbidden"
-    if error.reason is Reason.REJECTED and "a resolved alert group" in error.detail:
-        return "resolved"
-    if error.reason is Reason.REJECTED and "an attached alert group" in error.detail:
-        return "attached"
-    return ""
+    return f"{_GROUPS}{quote(alert_group_id, safe='')}/"

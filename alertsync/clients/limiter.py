@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from alertsync.clock import Clock
     from alertsync.config_parsers import RateLimit
 
+LONGEST_QUIET_SECONDS = 900.0
+"""The longest that a server can make us stay away: what asks for more is a mistake, and owed pages wait for us."""
+
 
 class Limiter:
     """At most `limit.requests` in any `limit.seconds`, and none before a time that the server named."""
@@ -37,6 +40,14 @@ class Limiter:
                 wait = max(wait, self._sent[too_many - 1] + self._limit.seconds - now)
             return max(wait, 0.0)
 
+    def room(self) -> int:
+        """How many requests may be sent now."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._closed_until > now:
+                return 0
+            return self._limit.requests - sum(at + self._limit.seconds > now for at in self._sent)
+
     @property
     def server_asked(self) -> bool:
         """Whether it is the server that wants no request now."""
@@ -48,6 +59,7 @@ class Limiter:
             self._sent.append(self._clock.monotonic())
 
     def close_for(self, seconds: float) -> None:
-        """Send nothing for `seconds`: the server said so."""
+        """Send nothing for `seconds`, at most a quarter of an hour: the server said so."""
         with self._lock:
-            self._closed_until = max(self._closed_until, self._clock.monotonic() + seconds)
+            ends = self._clock.monotonic() + min(seconds, LONGEST_QUIET_SECONDS)
+            self._closed_until = max(self._closed_until, ends)

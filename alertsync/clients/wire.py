@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from alertsync.clients.http import Answer, Http
 
 T = TypeVar("T")
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time of the wire. One without an offset is refused: it could not be compared with any other."""
 
 
 def decode(http: Http, operation: str, answer: Answer, shape: type[T]) -> T:

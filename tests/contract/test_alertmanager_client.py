@@ -6,7 +6,8 @@ import contextlib
 import random
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import msgspec
 import pytest
@@ -89,12 +90,123 @@ def test_aggregation_groups_are_read_with_receiver_labels_and_alerts(server: Ale
     assert set(groups) == {"payments", "team.x+prod (1)"}
     assert groups["payments"].labels == {"alertname": "Slow", "service": "shop"}
     [slow] = groups["payments"].alerts
-    assert slow == Alert(
+    now = datetime.now(tz=UTC)
+    assert slow.starts_at is not None
+    assert slow.ends_at is not None
+    assert now - timedelta(minutes=1) < slow.starts_at <= now + timedelta(seconds=1) < slow.ends_at
+    assert msgspec.structs.replace(slow, starts_at=None, ends_at=None) == Alert(
         fingerprint=fingerprint,
         labels={"alertname": "Slow", "service": "shop", "team": "payments"},
         status=AlertStatus.ACTIVE,
         annotations={"summary": "4 s"},
+        generator_url="http://prometheus.example:9090/graph",
     )
+
+
+ODD_VALUES = [
+    "plain",
+    'a "quoted" one',
+    "back\\slash \\n",
+    "two\nlines\tand a tab",
+    "x+y.*|(z)[1]{2}^$",
+    "a,b={c}&d=e#f%20g",
+    "Größe ≥ 3 🔥",
+    " blank at both ends ",
+    "'single'",
+    "",
+]
+RECEIVERS = ("team.x+prod (1)", "team-x+prod (1)", "a|b", "payments")
+
+
+@pytest.fixture(params=["simulated", "real"])
+def odd_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AlertmanagerUnderTest]:
+    """Start one whose receivers are called after what regular expressions are made of."""
+    routes = tuple(Route(name, ("alertname", "odd"), {"to": name}) for name in RECEIVERS)
+    routes += (Route("default", ("alertname",)),)
+    settings: dict[str, Any] = {"routes": routes, "repeat_interval": "90m"}
+    if request.param == "real":
+        with RealAlertmanager(tmp_path, **settings) as real:
+            yield real
+    else:
+        with SimulatedAlertmanager(**settings) as simulated:
+            yield simulated
+
+
+def test_a_place_is_read_alone_whatever_its_receiver_and_labels_are_called(
+    odd_server: AlertmanagerUnderTest,
+) -> None:
+    for value in ODD_VALUES:
+        for name in RECEIVERS:
+            odd_server.fire({"alertname": "Odd", "odd": value, "to": name})
+    whole = once_grouped(odd_server, len(ODD_VALUES) * len(RECEIVERS))
+    odd = client(odd_server)
+    for group in whole.groups:
+        place = odd.place(group.receiver, group.labels, soon())
+        assert group in place.groups, group.labels
+        assert {one.receiver for one in place.groups} == {group.receiver}
+        if group.labels.get("odd"):
+            assert place.groups == (group,)
+        assert (place.peer, place.started_at, place.version) == (whole.peer, whole.started_at, whole.version)
+
+
+def test_a_place_that_nobody_knows_is_empty(odd_server: AlertmanagerUnderTest) -> None:
+    odd_server.fire({"alertname": "Odd", "to": "payments"})
+    once_grouped(odd_server, 1)
+    assert client(odd_server).place(".*", {"alertname": "Odd"}, soon()).groups == ()
+    assert client(odd_server).place("payments", {"alertname": "Other"}, soon()).groups == ()
+
+
+def test_a_place_shows_a_silence_and_its_end_at_once(odd_server: AlertmanagerUnderTest) -> None:
+    labels = {"alertname": "Odd", "odd": "x", "to": "payments"}
+    odd_server.fire(labels)
+    once_grouped(odd_server, 1)
+    odd = client(odd_server)
+    odd.snapshot(soon())
+    silence_id = odd_server.silence({"odd": "x"}, duration=timedelta(hours=1), created_by="ana", comment="")
+    place = odd.place("payments", {"alertname": "Odd", "odd": "x"}, soon())
+    [alert] = place.groups[0].alerts
+    assert (alert.status, alert.silenced_by) == (AlertStatus.SILENCED, (silence_id,))
+    assert [one.id for one in place.silences] == [silence_id]
+    odd_server.expire(silence_id)
+    place = odd.place("payments", {"alertname": "Odd", "odd": "x"}, soon())
+    assert place.groups[0].alerts[0].status is AlertStatus.ACTIVE
+    assert place.silences == ()
+
+
+def test_the_longest_repeat_interval_is_read_from_the_configuration(
+    odd_server: AlertmanagerUnderTest,
+) -> None:
+    assert snapshot_of(odd_server).repeat_interval == timedelta(hours=1, minutes=30)
+
+
+def test_very_many_silences_are_not_read_again_with_every_place_unless_one_is_new() -> None:
+    with SimulatedAlertmanager(routes=ROUTES) as server:
+        server.fire({"alertname": "Disk"})
+        comment = "x" * 4000
+        for number in range(80):
+            server.silence({"n": str(number)}, duration=timedelta(hours=1), created_by="ana", comment=comment)
+        once_grouped(server, 1)
+        one = client(server)
+        one.snapshot(soon())
+
+        def place() -> tuple[AlertmanagerSnapshot, int]:
+            server.server.clear()
+            found = one.place("team.x+prod (1)", {"alertname": "Disk"}, soon())
+            return found, sum("/silences" in it.path for it in server.server.received)
+
+        found, asked = place()
+        assert (len(found.silences), asked) == (80, 0)
+        server.silence({"alertname": "Disk"}, duration=timedelta(hours=1), created_by="ana", comment="")
+        found, asked = place()
+        assert (len(found.silences), asked) == (81, 1)
+
+
+def test_label_names_that_only_newer_versions_take_and_long_values_stay_out_of_the_filter() -> None:
+    with SimulatedAlertmanager(routes=ROUTES) as server:
+        labels = {"ok": "1", "größe": "2", "a-b": "3", "long": "x" * 3000, "last": "4"}
+        client(server).place("payments", labels, soon())
+        query = next(it.query for it in server.server.received if it.path.endswith("/groups"))
+        assert parse_qs(query) == {"receiver": ["payments"], "filter": ['last="4"', 'ok="1"']}
 
 
 def test_a_silence_shows_in_the_very_next_snapshot_and_its_end_too(server: AlertmanagerUnderTest) -> None:

@@ -2,83 +2,24 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from alertsync.clients.http import Endpoint, HeaderAuth, Http
-from alertsync.clients.irm import IrmClient, refusal
-from alertsync.clock import Deadline
+from alertsync.clients.irm import refusal
 from alertsync.errors import Reason, UpstreamError
 from alertsync.models import LegacyAlert, Unreadable, Webhook
-from alertsync.simulator.irm_api import create_app
-from alertsync.simulator.irm_model import Irm
-from alertsync.simulator.wire import Server
-from tests.unit.clocks import FakeTime
+from alertsync.simulator.wire import Fault
+from tests.contract.client_world import TOKEN, World, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from alertsync.simulator.irm_records import Group, Integration
-
-TOKEN = "token-of-an-editor"
-
-
-@dataclass
-class World:
-    """IRM, what serves it, and a client with three alert groups a page."""
-
-    irm: Irm
-    server: Server
-    time: FakeTime
-    integration: Integration
-
-    def client(self, token: str = TOKEN) -> IrmClient:
-        endpoint = Endpoint("irm", self.server.url, HeaderAuth(token), {}, timeout=10)
-        return IrmClient(Http(endpoint, self.time.clock, jitter=random.Random(1)), page_size=3)
-
-    def deadline(self) -> Deadline:
-        return Deadline(self.time.clock, 300)
-
-    def deliver(self, name: str, *firing: str, resolved: tuple[str, ...] = ()) -> Group:
-        alerts = [{"status": "firing", "fingerprint": one, "labels": {"alertname": name}} for one in firing]
-        alerts += [
-            {"status": "resolved", "fingerprint": one, "labels": {"alertname": name}} for one in resolved
-        ]
-        payload = {
-            "receiver": "oncall",
-            "status": "firing" if firing else "resolved",
-            "alerts": alerts,
-            "groupLabels": {"alertname": name},
-            "commonLabels": {"alertname": name},
-            "commonAnnotations": {},
-            "externalURL": "http://alertmanager.example:9093/",
-            "version": "4",
-            "groupKey": f'{{}}:{{alertname="{name}"}}',
-            "truncatedAlerts": 0,
-        }
-        self.time.sleep(1)
-        group_id = self.irm.deliver(self.integration, payload)
-        assert group_id is not None
-        return self.irm.group(group_id)
-
-    def pages_asked(self) -> list[str]:
-        return [
-            one.query
-            for one in self.server.received
-            if one.path == "/api/v1/alert_groups/" and "state=new" in one.query
-        ]
-
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    time = FakeTime()
-    irm = Irm(clock=time.clock.now, api_url="http://irm.another-name.example/oncall")
-    irm.add_user(TOKEN)
-    with Server(create_app(irm), name="irm") as server:
-        yield World(irm, server, time, irm.add_integration("production"))
+    with started() as it:
+        yield it
 
 
 def test_every_page_of_every_open_state_is_read(world: World) -> None:
@@ -227,3 +168,120 @@ def test_the_user_of_a_token_is_known(world: World) -> None:
     world.irm.add_user("viewer-token", role="viewer", email="v@example.org")
     user = world.client("viewer-token").current_user(world.deadline())
     assert (user.role, user.email) == ("viewer", "v@example.org")
+
+
+def test_when_and_by_whom_an_alert_group_was_silenced_and_resolved_is_read(world: World) -> None:
+    group = world.deliver("Disk", "a")
+    client, me = world.client(), world.irm.users()[0].id
+    [fresh] = client.snapshot(world.deadline()).alert_groups
+    assert (fresh.silenced_at, fresh.resolved_at, fresh.resolved_by) == (None, None, None)
+    client.silence(group.id, 60, world.deadline())
+    [silenced] = client.snapshot(world.deadline()).alert_groups
+    assert silenced == client.alert_group(group.id, world.deadline())
+    assert (silenced.state, silenced.silenced_at) == ("silenced", group.silenced_at)
+    client.resolve(group.id, world.deadline())
+    resolved = client.alert_group(group.id, world.deadline())
+    assert (resolved.resolved_at, resolved.resolved_by) == (group.resolved_at, me)
+
+
+def test_integrations_tell_whether_they_receive_and_merge_and_never_their_link(world: World) -> None:
+    merging = world.irm.add_integration("merging", grouping="label:severity")
+    snapshot = world.client().snapshot(world.deadline())
+    found = {one.id: (one.receives, one.merges) for one in snapshot.integrations}
+    assert found == {world.integration.id: (True, False), merging.id: (True, True)}
+    assert merging.key not in repr(snapshot)
+
+
+LINKS = [
+    ('"link": null', False),
+    ('"link": ""', False),
+    ('"link": "mailto:a@b"', False),
+    ('"link": "https://"', False),
+    ('"link": "https://[bad/x/"', False),
+    ('"other": 1', False),
+    ('"link": "https://irm.example/integrations/v1/alertmanager/Abcdef123456/"', True),
+]
+
+
+@pytest.mark.parametrize(("field", "receives"), LINKS)
+def test_only_an_address_is_a_link(world: World, field: str, receives: bool) -> None:
+    one = f'{{"id": "C1", "name": null, "type": "alertmanager", "maintenance_mode": null, {field}}}'
+    body = f'{{"count": 1, "next": null, "results": [{one}]}}'.encode()
+    world.server.inject(Fault("status", path="/integrations/", status=200, body=body))
+    client = world.client()
+    [integration] = client.snapshot(world.deadline()).integrations
+    assert integration.receives is receives
+    assert integration.merges, "templates that are not shown may merge"
+    assert bool(client.post_room("C1")) is receives
+
+
+def test_a_list_that_is_cut_off_shows_nothing_of_what_it_holds(world: World) -> None:
+    body = b'{"results": [{"link": "https://irm.example/integrations/v1/alertmanager/SecretKey123/"'
+    world.server.inject(Fault("status", path="/integrations/", status=200, body=body))
+    with pytest.raises(UpstreamError) as caught:
+        world.client().snapshot(world.deadline())
+    assert caught.value.reason is Reason.NOT_JSON
+    assert "SecretKey123" not in str(caught.value)
+
+
+def test_a_time_without_an_offset_is_refused(world: World) -> None:
+    world.deliver("Disk", "a")
+    group = '{"id":"I1","integration_id":"C1","alerts_count":1,"state":"firing","created_at":"2026-11-23T02:47:31"}'
+    body = f'{{"count": 1, "next": null, "results": [{group}]}}'.encode()
+    world.server.inject(Fault("status", path="/alert_groups/", status=200, body=body))
+    with pytest.raises(UpstreamError, match="created_at") as caught:
+        world.client().snapshot(world.deadline())
+    assert caught.value.reason is Reason.WRONG_SHAPE
+
+
+def test_resolved_alert_groups_are_read_from_a_time_on_newest_first(world: World) -> None:
+    old = world.deliver("Old", "a")
+    since = world.deliver("First", "a")
+    others = [world.deliver(f"G{number}", "a") for number in range(7)]
+    elsewhere = world.irm.add_group(world.irm.add_integration("other"), title="elsewhere", payload=None)
+    for group in (old, since, *others, elsewhere):
+        world.irm.resolve(group.id)
+    still_open = world.deliver("Open", "a")
+    client = world.client()
+
+    def read(integration_id: str | None, at_most: int = 100) -> list[str]:
+        found = client.resolved_since(integration_id, since.created_at, world.deadline(), at_most=at_most)
+        return [group.id for group in found]
+
+    ours = [group.id for group in (*reversed(others), since)]
+    assert read(world.integration.id) == ours
+    assert read(world.integration.id, 5) == ours[:5]
+    assert set(read(None)) == {*ours, elsewhere.id}
+    assert read("CUNKNOWN") == []
+    assert still_open.id not in read(None)
+    world.server.clear()
+    read(None, 3)
+    assert len(world.server.received) == 2, "it stops when it has enough"
+
+
+def test_all_notes_are_read(world: World) -> None:
+    group, other = world.deliver("Disk", "a"), world.deliver("Other", "a")
+    texts = tuple(f"note {number}" for number in range(7))
+    for text in texts:
+        world.client().add_note(group.id, text, world.deadline())
+    world.client().add_note(other.id, "another's", world.deadline())
+    assert world.client().notes(group.id, world.deadline()) == texts
+    assert world.client().notes("IUNKNOWN", world.deadline()) == ()
+
+
+def test_an_irm_that_gives_smaller_pages_than_asked_for_is_known_to() -> None:
+    with started(page_cap=2) as world:
+        client = world.client()
+        assert client.pages_of(9) == 3
+        for number in range(5):
+            group = world.deliver("Disk", f"f{number}")
+        found = client.deliveries(group.id, world.deadline(), at_most=500)
+        assert len(found.items) == 5
+        assert client.pages_of(9) == 5
+
+
+def test_a_last_page_that_is_short_teaches_nothing(world: World) -> None:
+    client = world.client()
+    group = world.deliver("Disk", "a")
+    client.deliveries(group.id, world.deadline(), at_most=500)
+    assert client.pages_of(9) == 3

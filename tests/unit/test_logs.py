@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from urllib.parse import quote
 
 import pytest
 
@@ -101,6 +102,32 @@ def test_a_secret_is_struck_out_as_json_writes_it_too() -> None:
     assert strike(repr({"password": secret}), [secret]) == "{'password': '[redacted]'}"
     assert "word" not in strike(json.dumps(repr({"password": secret})), [secret]).replace("password", "")
     assert strike("abc", ["ab"]) == "abc", "a secret that short would strike out ordinary words"
+
+
+AWKWARD = ['pä"ss-wörd', "pä\\ss-wörd", "pa'ss-wörd", "pass/wo+rd=="]
+
+
+@pytest.mark.parametrize("secret", AWKWARD)
+@pytest.mark.parametrize("style", ["json", "text"])
+def test_a_secret_of_odd_characters_is_struck_out_in_each_form_that_a_line_can_give_it(
+    secret: str, style: str
+) -> None:
+    remember([secret])
+    formatter = logs.JsonLines() if style == "json" else logs.TextLines()
+    carried = [
+        secret,
+        repr(secret),
+        json.dumps(secret),
+        json.dumps(secret, ensure_ascii=False),
+        quote(secret),
+    ]
+    for said in (*carried, {"deep": secret}):
+        line = formatter.format(record("said %s", said, detail=said))
+        assert "rd" not in line.replace("record", "").replace("[redacted]", ""), line
+
+
+def test_the_longer_of_two_secrets_is_struck_out_whole() -> None:
+    assert strike("abcd-efgh", ["abcd", "abcd-efgh"]) == "[redacted]"
 
 
 def test_a_title_cannot_forge_a_line_or_steer_a_terminal() -> None:

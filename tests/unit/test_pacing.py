@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from alertsync.clock import Deadline
 from alertsync.config_parsers import RateLimit
 from alertsync.errors import RunBusyError, StoppedError
 from alertsync.locks import FileLock, held
+from alertsync.models import Run, RunStatus
 from alertsync.scheduler import Scheduler
 from tests.unit.clocks import FakeTime
 
@@ -54,14 +56,26 @@ def test_what_must_not_be_left_half_done_is_deaf_to_a_stop_but_not_to_time() -> 
     assert deadline.remaining() == pytest.approx(1)
 
 
-def loop(time: FakeTime, path: Path, run: list[float], takes: float, until: float) -> None:
-    def work() -> None:
+def loop(  # noqa: PLR0913, PLR0917  each is one fact of the loop
+    time: FakeTime,
+    path: Path,
+    run: list[float],
+    takes: float,
+    until: float,
+    follow_after: float | None = None,
+) -> None:
+    def work() -> Run:
         run.append(time.passed)
         time.sleep(takes)
         if len(run) == 2:
             raise RunBusyError("another run is going on", 5)
         if len(run) == 3:
             raise ValueError("something unexpected")
+        now = time.clock.now()
+        wake_at = None if follow_after is None else now + timedelta(seconds=follow_after)
+        return Run(
+            "r", "loop", dry_run=False, status=RunStatus.SUCCESS, message="", started_at=now, wake_at=wake_at
+        )
 
     Scheduler(work, FileLock(path), 60, time.clock, should_stop=lambda: time.passed >= until).serve()
 
@@ -76,6 +90,17 @@ def test_runs_that_take_longer_than_the_interval_follow_one_another_without_pili
     time, runs = FakeTime(), list[float]()
     loop(time, tmp_path / "leader.lock", runs, takes=100, until=450)
     assert runs == pytest.approx([0, 100.5, 201, 301.5, 402])
+
+
+def test_a_run_that_asks_to_be_followed_early_is_and_one_that_asks_again_and_again_does_not_spin(
+    tmp_path: Path,
+) -> None:
+    time, runs = FakeTime(), list[float]()
+    loop(time, tmp_path / "leader.lock", runs, takes=1, until=200, follow_after=10)
+    assert runs == pytest.approx([0, 11, 71, 131, 142, 153, 164, 175, 186, 197])
+    time, runs = FakeTime(), list[float]()
+    loop(time, tmp_path / "leader.lock", runs, takes=0, until=150, follow_after=-100)
+    assert runs[:5] == pytest.approx([0, 2, 62, 122, 124])
 
 
 def test_a_loop_without_the_leader_lock_stands_by_and_takes_over(tmp_path: Path) -> None:

@@ -1,0 +1,137 @@
+"""What Alertmanager's API v2 sends, field by field, and how it becomes the values that the planner judges.
+
+Only what is used is decoded, and all of it strictly. Fields that some versions or stand-ins leave out have a
+default; an alert of which it is not said both that it is quiet and why is active.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from alertsync.clients.wire import Time
+from alertsync.models import AggregationGroup, Alert, AlertStatus, Matcher, Silence
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    state: str
+    silenced_by: list[str]
+    inhibited_by: list[str]
+    muted_by: list[str] = []
+    """Absent before 0.28."""
+
+
+class WireAlert(msgspec.Struct, rename="camel"):
+    """An alert, in a list or in an aggregation group."""
+
+    fingerprint: str
+    labels: dict[str, str]
+    status: _Status
+    annotations: dict[str, str] = {}
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+    generator_url: str = msgspec.field(name="generatorURL", default="")
+
+
+class _Receiver(msgspec.Struct):
+    name: str
+
+
+class WireGroup(msgspec.Struct):
+    """An aggregation group."""
+
+    labels: dict[str, str]
+    receiver: _Receiver
+    alerts: list[WireAlert]
+
+
+class _SilenceState(msgspec.Struct):
+    state: str
+
+
+class _Matcher(msgspec.Struct, rename="camel"):
+    name: str
+    value: str
+    is_regex: bool
+    is_equal: bool = True
+
+
+class WireSilence(msgspec.Struct, rename="camel"):
+    """A silence, which may be expired."""
+
+    id: str
+    status: _SilenceState
+    matchers: list[_Matcher]
+    starts_at: Time
+    ends_at: Time
+    created_by: str = ""
+    comment: str = ""
+
+
+class _Cluster(msgspec.Struct):
+    status: str
+
+
+class _Version(msgspec.Struct):
+    version: str = ""
+
+
+class _Config(msgspec.Struct):
+    original: str = ""
+
+
+class WireStatus(msgspec.Struct, rename="camel"):
+    """The status of a server; `uptime` is when it started."""
+
+    uptime: Time
+    cluster: _Cluster
+    version_info: _Version
+    config: _Config = msgspec.field(default_factory=_Config)
+
+
+class WireFingerprint(msgspec.Struct):
+    """As much of an alert as tells it from the others."""
+
+    fingerprint: str
+
+
+def aggregation_group(group: WireGroup) -> AggregationGroup:
+    """Turn an aggregation group of the wire into the value that the planner judges."""
+    alerts = tuple(
+        Alert(
+            fingerprint=alert.fingerprint,
+            labels=alert.labels,
+            status=_alert_status(alert.status),
+            annotations=alert.annotations,
+            silenced_by=tuple(alert.status.silenced_by),
+            starts_at=alert.starts_at,
+            ends_at=alert.ends_at,
+            generator_url=alert.generator_url,
+        )
+        for alert in group.alerts
+    )
+    return AggregationGroup(receiver=group.receiver.name, labels=group.labels, alerts=alerts)
+
+
+def _alert_status(status: _Status) -> AlertStatus:
+    """Take an alert for quiet only if Alertmanager says both that it is and why; else it is active."""
+    if status.state == "suppressed" and status.silenced_by:
+        return AlertStatus.SILENCED
+    if status.state == "suppressed" and (status.inhibited_by or status.muted_by):
+        return AlertStatus.MUTED
+    return AlertStatus.ACTIVE
+
+
+def silence(wire: WireSilence) -> Silence:
+    """Turn a silence of the wire into the value that the planner judges."""
+    return Silence(
+        id=wire.id,
+        state=wire.status.state,
+        matchers=tuple(
+            Matcher(name=one.name, value=one.value, is_regex=one.is_regex, is_equal=one.is_equal)
+            for one in wire.matchers
+        ),
+        starts_at=wire.starts_at,
+        ends_at=wire.ends_at,
+        created_by=wire.created_by,
+        comment=wire.comment,
+    )

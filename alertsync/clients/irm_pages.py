@@ -1,0 +1,123 @@
+"""Reads IRM's lists, page by page, until nothing can have slipped between two of them.
+
+Facts that steer the code, observed on Grafana OnCall: a page past the end answers with the last page again;
+`next` is built from the server's own idea of its address, so only its query is taken; entries move between pages
+while one reads, so they are de-duplicated by id, and a reading in which entries were lost is done again. A gateway
+may cap the page size that we ask for, so what counts is how many entries a full page really held.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from alertsync.clients import failures
+from alertsync.clients.deliveries import WireDelivery
+from alertsync.clients.irm_wire import WireAlertGroup, WireIntegration, WireNote
+from alertsync.clients.wire import decode
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from alertsync.clients.http import Http
+    from alertsync.clock import Deadline
+
+_READINGS = 3
+_MAX_PAGES = 2000
+NO_BOUND = sys.maxsize
+"""As many entries as there are."""
+
+T = TypeVar("T")
+E = TypeVar("E", WireAlertGroup, WireIntegration, WireDelivery, WireNote)
+
+
+class Page(msgspec.Struct, Generic[T]):
+    """One page of a list."""
+
+    count: int
+    next: str | None
+    results: list[T]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list that IRM can be asked for."""
+
+    operation: str
+    path: str
+    query: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Entries(Generic[E]):
+    """The entries of a list, and our time when its first and its last page were asked for.
+
+    `lost` if some entries left it, or slipped between two pages, while it was read.
+    """
+
+    by_id: dict[str, E]
+    started_at: datetime
+    asked_at: datetime
+    clock: datetime
+    lost: bool
+
+
+class Lists:
+    """Reads lists through `http`, asking for `page_size` entries a page. Raises `UpstreamError`."""
+
+    def __init__(self, http: Http, page_size: int) -> None:
+        self._http = http
+        self._page_size = page_size
+        self._given: dict[str, int] = {}
+
+    def pages_of(self, path: str, entries: int) -> int:
+        """Tell how many requests it takes to list so many entries of `path`, going by the pages that IRM gave."""
+        given = self._given.get(path) or min(self._given.values(), default=self._page_size)
+        return max(-(-entries // given), 1)
+
+    def read(
+        self, listing: Listing, shape: type[Page[E]], deadline: Deadline, *, at_most: int = NO_BOUND
+    ) -> Entries[E]:
+        """Read all pages, or until more than `at_most` entries are there.
+
+        Again if entries were lost between the pages; fail (unstable) if that goes on.
+        """
+        for _ in range(_READINGS):
+            entries = self._read_pages(listing, shape, deadline, at_most)
+            if not entries.lost or len(entries.by_id) > at_most:
+                return entries
+        raise failures.unstable(self._http.endpoint, listing.operation, _READINGS)
+
+    def _read_pages(
+        self, listing: Listing, shape: type[Page[E]], deadline: Deadline, at_most: int
+    ) -> Entries[E]:
+        params = {**listing.query, "perpage": str(self._page_size)}
+        answer = self._http.get(listing.operation, listing.path, deadline, params)
+        page = decode(self._http, listing.operation, answer, shape)
+        started_at, count_at_start = answer.asked_at, page.count
+        by_id = {entry.id: entry for entry in page.results}
+        for _ in range(_MAX_PAGES):
+            if page.next is None or len(by_id) > at_most:
+                lost = page.count < count_at_start or len(by_id) < count_at_start
+                return Entries(by_id, started_at, answer.asked_at, answer.clock, lost)
+            self._learn(listing.path, len(page.results))
+            params |= self._page_named_by(page.next, listing.operation)
+            answer = self._http.get(listing.operation, listing.path, deadline, params)
+            page = decode(self._http, listing.operation, answer, shape)
+            by_id |= {entry.id: entry for entry in page.results}
+        raise failures.wrong_shape(self._http.endpoint, listing.operation, f"more than {_MAX_PAGES} pages")
+
+    def _learn(self, path: str, entries: int) -> None:
+        """Remember the largest page that was followed by another, and so was full."""
+        self._given[path] = max(self._given.get(path, 1), entries)
+
+    def _page_named_by(self, url: str, operation: str) -> dict[str, str]:
+        """Take the page number from `next`, never its host: IRM may know itself by another name."""
+        query = dict(parse_qsl(urlsplit(url).query))
+        if "page" not in query:
+            raise failures.wrong_shape(self._http.endpoint, operation, "`next` names no page")
+        return query

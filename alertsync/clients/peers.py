@@ -1,0 +1,114 @@
+"""Reads every peer of an Alertmanager cluster side by side, so that a run can compare what they say.
+
+One peer is the common case: it is read in the caller's thread, and costs nothing more than without this module.
+What peers that differ mean is the planner's business; here they only stand beside each other.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from alertsync.errors import UpstreamError
+from alertsync.models import AlertmanagerSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from alertsync.clients.alertmanager import AlertmanagerClient
+    from alertsync.clock import Deadline
+    from alertsync.models import Silence
+
+T = TypeVar("T")
+
+_MAX_THREADS = 8
+
+
+class Readings(msgspec.Struct, frozen=True):
+    """What the peers said that answered, in the order of the settings, and by address why the others did not."""
+
+    snapshots: tuple[AlertmanagerSnapshot, ...]
+    errors: dict[str, UpstreamError] = {}
+
+
+class Peers:
+    """All peers of one Alertmanager cluster; `addresses` are those of the settings, at least one.
+
+    Every method raises the first `UpstreamError` if no peer answered.
+    """
+
+    def __init__(self, clients: Sequence[AlertmanagerClient]) -> None:
+        self._clients = {client.address: client for client in clients}
+        self.addresses = tuple(self._clients)
+        self._absent: dict[str, UpstreamError] = {}
+        self._threads: ThreadPoolExecutor | None = None
+        if len(self.addresses) > 1:
+            # Threads are made when they are first needed, and last, so that connections last too.
+            self._threads = ThreadPoolExecutor(
+                min(len(self.addresses), _MAX_THREADS), thread_name_prefix="alertmanager-peer"
+            )
+
+    def snapshots(self, deadline: Deadline, *, proven: bool) -> Readings:
+        """Read everything from every peer; `proven` to lack no alert, or not."""
+
+        def read(client: AlertmanagerClient) -> AlertmanagerSnapshot:
+            return client.proven_snapshot(deadline) if proven else client.snapshot(deadline)
+
+        self._absent = {}
+        return self._read(read, self.addresses)
+
+    def place(self, receiver: str, group_labels: Mapping[str, str], deadline: Deadline) -> Readings:
+        """Read again what every peer says of one place: its aggregation groups, silences and status.
+
+        The snapshots hold no other receiver's groups. A peer that failed is not asked again before the next
+        `snapshots`, as each wait for it would make what the others said grow old: its error stands.
+        """
+        present = tuple(address for address in self.addresses if address not in self._absent)
+        return self._read(
+            lambda client: client.place(receiver, group_labels, deadline), present or self.addresses
+        )
+
+    def alerts(self, deadline: Deadline) -> tuple[list[dict[str, Any]], tuple[Silence, ...]]:
+        """Read the alerts as the first peer that answers shows them (JSON objects), and the silences."""
+        first: UpstreamError | None = None
+        for tried, address in enumerate(sorted(self.addresses, key=self._absent.__contains__)):
+            left = len(self.addresses) - tried
+            # One that hangs must leave time for the others.
+            share = deadline if left == 1 else deadline.without_stop(deadline.remaining() / left)
+            try:
+                return self._clients[address].alerts(share)
+            except UpstreamError as error:
+                first = first or error
+        raise first or AssertionError("there is no peer")
+
+    def _read(
+        self, read: Callable[[AlertmanagerClient], AlertmanagerSnapshot], asked: Sequence[str]
+    ) -> Readings:
+        clients = [self._clients[address] for address in asked]
+        if self._threads is None:
+            return Readings(snapshots=tuple(map(read, clients)))
+        futures = [self._threads.submit(_attempt, read, client) for client in clients]
+        # All are waited for before anything is raised: none may go on reading after the run.
+        for future in futures:
+            future.exception()
+        answers = dict(zip(asked, (future.result() for future in futures), strict=True))
+        failed = {address: answer for address, answer in answers.items() if isinstance(answer, UpstreamError)}
+        self._absent = {
+            address: error for address, error in self._absent.items() if address not in asked
+        } | failed
+        snapshots = tuple(answer for answer in answers.values() if isinstance(answer, AlertmanagerSnapshot))
+        if not snapshots:
+            raise next(iter(failed.values()))
+        return Readings(snapshots=snapshots, errors=dict(self._absent))
+
+
+def _attempt(
+    read: Callable[[AlertmanagerClient], AlertmanagerSnapshot], client: AlertmanagerClient
+) -> AlertmanagerSnapshot | UpstreamError:
+    """Give the error of one peer as a value, as those of the others are wanted too; a stop is raised."""
+    try:
+        return read(client)
+    except UpstreamError as error:
+        return error
