@@ -7,34 +7,44 @@ anything to do; what is then acted upon rests on a second one, which is proven t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from alertsync.errors import UpstreamError
-from alertsync.models import DecisionKind, Snapshots, Upstream
-from alertsync.planner.plan import plan, wanting
+from alertsync.inquiry import SILENT, Inquiry
+from alertsync.models import ActionKind, DecisionKind, Deliveries, Explanation, Ledger, Snapshots, Upstream
+from alertsync.planner.adopt import debts_of
+from alertsync.planner.plan import judge, plan, wanting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
-    from alertsync.clients.alertmanager import AlertmanagerClient
     from alertsync.clients.irm import IrmClient
+    from alertsync.clients.peers import Peers
     from alertsync.clock import Clock, Deadline
     from alertsync.models import (
         AlertGroup,
         AlertmanagerSnapshot,
+        Debt,
         Decision,
-        Deliveries,
         IrmSnapshot,
         Plan,
         Policy,
     )
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 _LONGEST_READING_SECONDS = 30.0
 """How much older than `confirm_after` a confirming reading may be once it is done: large ones take seconds."""
+
+
+_MOST_SEARCHES = 4
+_FRESH_SECONDS = 2.0
+"""A reading so young is read anew by nothing: several un-silences in a row share one."""
 
 
 class Observer:
@@ -42,14 +52,14 @@ class Observer:
 
     At most about `max_delivery_pages` requests go into deliveries, so that enough is left to act.
 
-    `upstreams` tells how each system was last seen, `alertmanager` the last snapshot of it, if there is one.
+    `upstreams` tells how each system was last seen, `snapshots` what the last plan was made on, if there is one.
     Every method raises `UpstreamError`.
     """
 
     def __init__(  # noqa: PLR0913  both systems, the rules and the bounds of a run
         self,
         irm: IrmClient,
-        alertmanager: AlertmanagerClient,
+        alertmanager: Peers,
         policy: Policy,
         clock: Clock,
         deadline: Deadline,
@@ -66,63 +76,163 @@ class Observer:
         self._max_deliveries = max_deliveries
         self._pages_left = max_delivery_pages
         self._confirm_after = confirm_after
-        self._snapshots: Snapshots | None = None
+        self._ledger = Ledger()
         self._asked: dict[str, float] = {}
+        self.inquiry = Inquiry(irm, deadline, self._read_deliveries)
+        self.snapshots: Snapshots | None = None
         self.upstreams: dict[str, Upstream] = {}
 
-    @property
-    def alertmanager(self) -> AlertmanagerSnapshot | None:
-        """The last snapshot of Alertmanager that a plan was made on."""
-        return self._snapshots.alertmanager if self._snapshots else None
-
-    def look(self, attached: frozenset[str]) -> Plan:
-        """Read both systems and plan; read the deliveries that the plan wants, and plan again."""
+    def look(self, ledger: Ledger) -> Plan:
+        """Read both systems and plan; read what the plan wants to know, and plan again."""
+        self._ledger = ledger
         irm = self._read_irm()
-        alertmanager, proven = self._read_alertmanager(proven=False), False
-        deliveries: dict[str, Deliveries] = {}
+        read, proven = self._read_alertmanager(proven=False), False
+        known = Snapshots(irm, read, self._alertmanager.addresses)
+        searches = 0
         while True:
-            self._snapshots = Snapshots(irm, alertmanager, deliveries, attached)
-            planned = plan(self._snapshots, self._policy, self._clock.now())
+            self.snapshots = known
+            planned = plan(known, ledger, self._policy, self._clock.now())
+            if planned.search and not known.searched:
+                # An answer may lead to another question; what is still open after a few counts as not paid.
+                searches += 1
+                known = self.inquiry.answer(planned.search, known, self._affordable)
+                known = msgspec.structs.replace(known, searched=searches == _MOST_SEARCHES)
+                continue
             wanted = (decision.alert_group for decision in wanting(planned, self._policy))
             # Each is read once; what wants them still after that is held, and the next run's.
-            unread = self._affordable([one for one in wanted if one.id not in deliveries])
-            to_do = any(decision.inconsistent for decision in planned.decisions)
+            unread = [one for one in wanted if one.id not in known.deliveries and self._affordable(one)]
+            to_do = bool(planned.repages) or any(
+                decision.inconsistent or decision.action is not ActionKind.NONE
+                for decision in planned.decisions
+            )
             if not unread and (proven or not to_do):
                 return planned
-            deliveries = deliveries | {one.id: self._read_deliveries(one.id) for one in unread}
-            alertmanager, proven = self._read_alertmanager(proven=True), True
+            read_now = self._deliveries_if_told(unread)
+            known = msgspec.structs.replace(known, deliveries=known.deliveries | read_now)
+            read, proven = self._read_alertmanager(proven=True), True
+            known = msgspec.structs.replace(known, alertmanagers=read)
 
-    def _affordable(self, alert_groups: Sequence[AlertGroup]) -> list[AlertGroup]:
-        """Give those whose deliveries this run can still pay for, in their order."""
-        chosen = []
-        for one in alert_groups:
-            pages = self._irm.pages_of(min(one.alerts_count, self._max_deliveries))
-            if pages > self._pages_left:
-                continue
-            self._pages_left -= pages
-            chosen.append(one)
-        return chosen
+    def _affordable(self, alert_group: AlertGroup) -> bool:
+        """Tell whether this run can still pay for reading these deliveries, and put that aside."""
+        pages = self._irm.pages_of(min(alert_group.alerts_count, self._max_deliveries))
+        if pages > self._pages_left:
+            return False
+        self._pages_left -= pages
+        return True
 
-    def confirm(self, decision: Decision) -> Decision:
-        """Judge an alert group anew if what was read of it is older than `confirm_after`.
+    def confirm(self, decision: Decision, *, anew: bool = False) -> tuple[Decision, tuple[Debt, ...]]:
+        """Judge an alert group anew, `anew` or if what was read of it is older than `confirm_after`.
 
-        One that IRM has changed in the meantime is UNKNOWN, and stands in the decision as it is now.
+        Give what holds now, and what resolving it would owe. One that IRM has changed in the meantime is UNKNOWN,
+        and stands in the decision as it is now.
         """
-        known, alert_group = self._snapshots, decision.alert_group
-        if known is None or not (self._old("irm") or self._old("alertmanager")):
-            return decision
+        known, alert_group = self.snapshots, decision.alert_group
+        took = self.upstreams["alertmanager"].seconds if "alertmanager" in self.upstreams else 0.0
+        anew = anew and self._age("alertmanager") > took + _FRESH_SECONDS
+        if known is None or not (anew or self._old("irm") or self._old("alertmanager")):
+            return decision, ()
         now = self._irm.alert_group(alert_group.id, self._deadline)
-        if (now.alerts_count, now.state) != (alert_group.alerts_count, alert_group.state):
-            why = "IRM has changed it since it was read"
-            return msgspec.structs.replace(decision, alert_group=now, kind=DecisionKind.UNKNOWN, reason=why)
-        if self._old("alertmanager"):
-            known = msgspec.structs.replace(known, alertmanager=self._read_alertmanager(proven=True))
-            self._snapshots = known
+        if (now.alerts_count, now.state, now.silenced_at) != (
+            alert_group.alerts_count,
+            alert_group.state,
+            alert_group.silenced_at,
+        ):
+            return _unknown(decision, now, "IRM has changed it since it was read"), ()
+        if anew or self._old("alertmanager"):
+            known = msgspec.structs.replace(known, alertmanagers=self._read_alertmanager(proven=True))
+            self.snapshots = known
         if self._age("alertmanager") > self._confirm_after + _LONGEST_READING_SECONDS:
             why = "Alertmanager took too long to be read for the reading to be trusted"
-            return msgspec.structs.replace(decision, kind=DecisionKind.UNKNOWN, reason=why)
-        planned = plan(known, self._policy, self._clock.now())
-        return next(one for one in planned.decisions if one.alert_group.id == alert_group.id)
+            return _unknown(decision, now, why), ()
+        return self._judge_alone(known, alert_group)
+
+    def _judge_alone(self, known: Snapshots, alert_group: AlertGroup) -> tuple[Decision, tuple[Debt, ...]]:
+        """Plan for one alert group: the brakes have had their say, and what others taught is remembered."""
+        alone = msgspec.structs.replace(
+            known, irm=msgspec.structs.replace(known.irm, alert_groups=(alert_group,)), searched=True
+        )
+        return judge(alone, self._ledger, self._policy, self._clock.now())
+
+    def closed(self, alert_group: AlertGroup, deadline: Deadline) -> tuple[datetime | None, tuple[Debt, ...]]:
+        """Look at an alert group that was just resolved: give when exactly that was, by IRM's clock.
+
+        If more was delivered into it than its decision knew of, give also what resolving it owes after all.
+        """
+        now = self._irm.alert_group(alert_group.id, deadline)
+        if self.snapshots is None or now.alerts_count <= alert_group.alerts_count:
+            return now.resolved_at, ()
+        read = self._irm.deliveries(alert_group.id, deadline, at_most=self._max_deliveries)
+        owed = debts_of(
+            [(now, read)],
+            self.snapshots,
+            self._ledger,
+            self._policy,
+            self._clock.now(),
+            origin="resolve",
+            reason="",
+        )
+        return now.resolved_at, owed
+
+    def explain(self, alert_group_id: str, ledger: Ledger) -> Explanation | None:
+        """Read one alert group and all that its decision rests on; None if there is no such alert group."""
+        known = Snapshots(self._read_irm(), (), self._alertmanager.addresses, searched=True)
+        here = {group.id: group for group in known.irm.alert_groups}
+        group = here.get(alert_group_id) or self.inquiry.find(alert_group_id)
+        if group is None:
+            return None
+        deliveries = self._read_deliveries(alert_group_id, self._deadline)
+        decision = None
+        if alert_group_id in here:
+            known = msgspec.structs.replace(
+                known,
+                alertmanagers=self._read_alertmanager(proven=True),
+                deliveries={alert_group_id: deliveries},
+            )
+            planned = plan(known, ledger, self._policy, self._clock.now())
+            decision = next(one for one in planned.decisions if one.alert_group.id == alert_group_id)
+        return Explanation(
+            alert_group=group,
+            decision=decision,
+            deliveries=deliveries.items,
+            complete=deliveries.complete,
+            debts=tuple(debt for debt in ledger.debts if debt.alert_group_id == alert_group_id),
+            lease=next((one for one in ledger.leases if one.alert_group_id == alert_group_id), None),
+            sighting=ledger.sightings.get(alert_group_id),
+        )
+
+    def remember(self, ledger: Ledger) -> None:
+        """Confirm with this ledger from now on: it knows what the plan learned."""
+        self._ledger = ledger
+
+    def place(
+        self, receiver: str | None, group_labels: Mapping[str, str]
+    ) -> tuple[AlertmanagerSnapshot, ...]:
+        """Read one place again, from every peer that answers; everything for a legacy alert, which names none."""
+        if receiver is None:
+            return self._alertmanager.snapshots(self._deadline, proven=False).snapshots
+        return self._alertmanager.place(receiver, group_labels, self._deadline).snapshots
+
+    def irm_now(self) -> datetime:
+        """Give IRM's time: as it was last told, carried on by our clock."""
+        now = self._clock.now()
+        if self.snapshots is None:
+            return now
+        irm = self.snapshots.irm
+        return irm.clock + (now - irm.read_at)
+
+    def lease_seconds(self, decision: Decision) -> int:
+        """Tell for how many whole seconds a lease for this decision is to be asked; one at least."""
+        longest = self._policy.silence_lease
+        if decision.silenced_until is not None and self.snapshots is not None:
+            now = self._clock.now()
+            clocks = [one.clock + (now - one.read_at) for one in self.snapshots.alertmanagers]
+            longest = min(longest, decision.silenced_until - max(clocks))
+        return max(int(longest / timedelta(seconds=1)), 1)
+
+    def vanished(self, before: Sequence[str]) -> list[str]:
+        """Tell which of these alert groups were not open any more when IRM was last read."""
+        still_open = {group.id for group in self.snapshots.irm.alert_groups} if self.snapshots else set()
+        return [group_id for group_id in before if group_id not in still_open]
 
     def _old(self, upstream: str) -> bool:
         """Tell whether a reading is old, by the clock that does not jump."""
@@ -132,27 +242,60 @@ class Observer:
         return self._clock.monotonic() - self._asked[upstream]
 
     def _read_irm(self) -> IrmSnapshot:
-        return self._seen("irm", lambda: self._irm.snapshot(self._deadline), lambda _: "")
-
-    def _read_deliveries(self, alert_group_id: str) -> Deliveries:
-        return self._irm.deliveries(alert_group_id, self._deadline, at_most=self._max_deliveries)
-
-    def _read_alertmanager(self, *, proven: bool) -> AlertmanagerSnapshot:
-        read = self._alertmanager.proven_snapshot if proven else self._alertmanager.snapshot
-        return self._seen("alertmanager", lambda: read(self._deadline), lambda snapshot: snapshot.version)
-
-    def _seen(self, name: str, read: Callable[[], T], version: Callable[[T], str]) -> T:
-        """Read an upstream, and note when it was asked and how it was seen."""
-        began = self._asked[name] = self._clock.monotonic()
-
-        def note(*, reachable: bool, version: str = "", error: str = "") -> None:
-            seconds = round(self._clock.monotonic() - began, 3)
-            self.upstreams[name] = Upstream(reachable, self._clock.now(), seconds, version, error)
-
+        began = self._begin("irm")
         try:
-            value = read()
+            snapshot = self._irm.snapshot(self._deadline)
         except UpstreamError as error:
-            note(reachable=False, error=str(error))
+            self._seen("irm", began, reachable=False, error=str(error))
             raise
-        note(reachable=True, version=version(value))
-        return value
+        self._seen("irm", began, reachable=True)
+        return snapshot
+
+    def _read_deliveries(self, alert_group_id: str, deadline: Deadline) -> Deliveries:
+        return self._irm.deliveries(alert_group_id, deadline, at_most=self._max_deliveries)
+
+    def _deliveries_if_told(self, alert_groups: Sequence[AlertGroup]) -> dict[str, Deliveries]:
+        """Read the deliveries of alert groups, for a part of the run's time; what cannot be read cannot be judged."""
+        deadline = self._deadline.part(self._deadline.remaining())
+        unread = Deliveries(items=(), read_at=self._clock.now(), complete=False)
+        read: dict[str, Deliveries] = {}
+        for one in alert_groups:
+            try:
+                read[one.id] = self._read_deliveries(one.id, deadline)
+            except UpstreamError as error:
+                log.warning(
+                    "the deliveries of an alert group cannot be read, so that it is left alone",
+                    extra={"alert_group": one.id, "reason": str(error)},
+                )
+                if error.reason in SILENT:
+                    # The others are held until the next run.
+                    self._pages_left = 0
+                    break
+                read[one.id] = unread
+        return read
+
+    def _read_alertmanager(self, *, proven: bool) -> tuple[AlertmanagerSnapshot, ...]:
+        began = self._begin("alertmanager")
+        try:
+            readings = self._alertmanager.snapshots(self._deadline, proven=proven)
+        except UpstreamError as error:
+            self._seen("alertmanager", began, reachable=False, error=str(error))
+            raise
+        silent = "; ".join(str(one) for one in readings.errors.values())
+        versions = ", ".join(dict.fromkeys(one.version for one in readings.snapshots))
+        self._seen("alertmanager", began, reachable=True, version=versions, error=silent)
+        return readings.snapshots
+
+    def _begin(self, name: str) -> float:
+        began = self._asked[name] = self._clock.monotonic()
+        return began
+
+    def _seen(self, name: str, began: float, *, reachable: bool, version: str = "", error: str = "") -> None:
+        seconds = round(self._clock.monotonic() - began, 3)
+        self.upstreams[name] = Upstream(reachable, self._clock.now(), seconds, version, error)
+
+
+def _unknown(decision: Decision, alert_group: AlertGroup, why: str) -> Decision:
+    return msgspec.structs.replace(
+        decision, alert_group=alert_group, kind=DecisionKind.UNKNOWN, reason=why, action=ActionKind.NONE
+    )

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from alertsync.models import Run
+    from alertsync.clients.alertmanager import AlertmanagerClient
+    from alertsync.models import Owing, Run
     from alertsync.reconciler import Reconciler
     from alertsync.services import Services
     from alertsync.simulator.irm_records import Group, Integration
 
+_TICK_SECONDS = 30.0
 TOKEN = "token-of-an-editor"
 
 
@@ -39,6 +41,7 @@ class Bench:
     irm_server: Server
     alertmanager_server: Server
     services: Services
+    monkeypatch: pytest.MonkeyPatch
 
     @property
     def reconciler(self) -> Reconciler:
@@ -46,9 +49,34 @@ class Bench:
         assert self.services.reconciler is not None
         return self.services.reconciler
 
-    def run(self, *, dry_run: bool = False) -> Run:
+    @property
+    def peer(self) -> AlertmanagerClient:
+        """The client of the only Alertmanager."""
+        [client] = self.reconciler.alertmanager._clients.values()
+        return client
+
+    def run(self, *, dry_run: bool = False, lift: frozenset[str] = frozenset()) -> Run:
         """Run once."""
-        return self.reconciler.run_once("test", dry_run=dry_run)
+        return self.reconciler.run_once("test", dry_run=dry_run, lift=lift)
+
+    def restart(self, **settings: str) -> None:
+        """Stop alertsync and start it again, with these settings changed; what is on disk stays."""
+        for name, value in settings.items():
+            self.monkeypatch.setenv(name, value)
+        self.services = bootstrap.build(config.load(), self.time.clock)
+
+    def owed(self) -> dict[str, Owing]:
+        """Tell how it stands with each alert that is or was owed, by its instance."""
+        debts = [debt for debt in self.services.store.ledger().debts if not debt.void]
+        return {
+            alert.labels.get("instance", alert.fingerprint): alert.state
+            for debt in debts
+            for alert in debt.alerts
+        }
+
+    def posts(self) -> int:
+        """Count the posts to the integration since its server was cleared, whoever sent them."""
+        return sum(one.path.startswith("/integrations/") for one in self.irm_server.received)
 
     def fire(self, name: str, *instances: str) -> Group:
         """Let alerts of one aggregation group fire and be delivered; give their alert group."""
@@ -71,9 +99,11 @@ class Bench:
         )
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, and Alertmanager notify."""
-        self.time.sleep(seconds)
-        self.alertmanager.tick()
+        """Let time pass, and Alertmanager notify in the course of it."""
+        while seconds > 0:
+            self.time.sleep(min(seconds, _TICK_SECONDS))
+            self.alertmanager.tick()
+            seconds -= _TICK_SECONDS
 
     def resolves(self) -> list[str]:
         """List the alert groups that IRM was asked to resolve, in that order."""
@@ -90,6 +120,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: str) -> I
     integration = irm.add_integration("production")
     with contextlib.ExitStack() as stack:
         irm_server = stack.enter_context(Server(irm_api.create_app(irm), name="irm"))
+        irm.api_url = irm_server.url
         alertmanager = Alertmanager(
             clock=time.clock.now,
             routes=(Route("oncall", ("alertname",)),),
@@ -108,4 +139,6 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: str) -> I
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         services = bootstrap.build(config.load(), time.clock)
-        yield Bench(time, irm, integration, alertmanager, irm_server, alertmanager_server, services)
+        yield Bench(
+            time, irm, integration, alertmanager, irm_server, alertmanager_server, services, monkeypatch
+        )

@@ -1,0 +1,103 @@
+"""Finds what we owe and do not know of: what we resolved before a ledger was lost, and what IRM resolved with ours.
+
+Both are told by IRM alone: by our marker in the notes of an alert group, and by an alert group that vanished in our
+name at the moment at which we resolved another, to which it was attached. If that cannot be read, what is known
+is paid all the same, the run says so, and the next one looks again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from alertsync.errors import UpstreamError
+from alertsync.models import LedgerChange
+from alertsync.planner.adopt import debts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from alertsync.clock import Clock
+    from alertsync.models import AlertGroup, Debt, Deliveries, Ledger, Plan, Policy
+    from alertsync.observer import Observer
+
+log = logging.getLogger(__name__)
+
+_MAX_LOOKUPS = 100
+"""How many alert groups a run looks up that IRM may have resolved with ours; the rest is the next run's."""
+
+
+@dataclass
+class Adoption:
+    """Looks for unknown debts in one run, and hands them to `commit`.
+
+    `unsure` says what could not be found out; `goes_on` whether there is more to look at than one run may.
+    """
+
+    observer: Observer
+    policy: Policy
+    commit: Callable[[LedgerChange], None]
+    clock: Clock
+    run_id: str
+    unsure: str = ""
+    goes_on: bool = False
+
+    def look(self, ledger: Ledger, planned: Plan, *, within: timedelta) -> bool:
+        """Tell whether there were any; `within` is how long ago what is to be adopted was resolved at most."""
+        try:
+            if ledger.fresh and not ledger.degraded:
+                return self._marked(ledger, within)
+            if ledger.open_before:
+                return self._children(ledger, planned)
+        except UpstreamError as error:
+            self.unsure = f"what else is owed could not be found out, and is looked for again: {error}"
+            log.warning("%s", self.unsure)
+        return False
+
+    def _marked(self, ledger: Ledger, within: timedelta) -> bool:
+        """Make debts of what we resolved before the ledger was lost."""
+        found = self.observer.inquiry.marked(self.observer.irm_now(), within) if self.policy.notes else []
+        debts = self._debts_of(found, ledger, "adopted", "alertsync resolved it before it lost its memory")
+        if debts:
+            log.warning("alert groups with our marker are adopted", extra={"debts": len(debts)})
+        self.commit(LedgerChange(debts=debts, fresh=False))
+        return bool(debts)
+
+    def _children(self, ledger: Ledger, planned: Plan) -> bool:
+        """Make debts of what IRM resolved together with what we resolved.
+
+        While a resolve is in doubt, its children are looked for again.
+        """
+        known = {debt.id: debt for debt in (*ledger.debts, *planned.change.debts) if not debt.void}
+        times = {
+            debt.alert_group_id: debt.resolved_at for debt in known.values() if debt.resolved_at is not None
+        }
+        in_doubt = any(debt.resolved_at is None and debt.is_open for debt in known.values())
+        vanished = [one for one in self.observer.vanished(ledger.open_before) if one not in times]
+        now, later = vanished[:_MAX_LOOKUPS], vanished[_MAX_LOOKUPS:]
+        found, unread = self.observer.inquiry.resolved_with_ours(now, times.values())
+        if unread:
+            self.unsure = (
+                f"what IRM resolved together with ours could not be read for {len(unread)} alert group(s)"
+            )
+        self.goes_on = bool(later)
+        reason = "IRM resolved it together with one that alertsync resolved"
+        debts = self._debts_of(found, ledger, "child", reason)
+        left = ledger.open_before if in_doubt else (*unread, *later)
+        self.commit(LedgerChange(debts=debts, open_before=left))
+        return bool(debts)
+
+    def _debts_of(
+        self, found: list[tuple[AlertGroup, Deliveries]], ledger: Ledger, origin: str, reason: str
+    ) -> tuple[Debt, ...]:
+        snapshots = self.observer.snapshots
+        if snapshots is None or not found:
+            return ()
+        debts = debts_of(
+            found, snapshots, ledger, self.policy, self.clock.now(), origin=origin, reason=reason
+        )
+        return tuple(msgspec.structs.replace(debt, run_id=self.run_id) for debt in debts)
