@@ -6,6 +6,7 @@ names here are those that users have dashboards and alerts for.
 
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,19 @@ EIGHT = (
     "alertmanager_inconsistencies_failed_resolve_total",
     "alertmanager_last_reconciliation_timestamp_seconds",
     "alertmanager_last_reconciliation_success",
+)
+OURS = (
+    "alertsync_decisions",
+    "alertsync_actions_total",
+    "alertsync_skipped_total",
+    "alertsync_debts",
+    "alertsync_debts_due",
+    "alertsync_leases",
+    "alertsync_brake_engaged",
+    "alertsync_credentials_can_act",
+    "alertsync_last_success_timestamp_seconds",
+    "alertsync_consecutive_failures",
+    "alertsync_state_degraded",
 )
 LABELS = {"ALERT_LABELS": "alertname,severity,team", "ALERT_ANNOTATIONS": "summary"}
 
@@ -71,6 +85,19 @@ def test_prometheus_takes_the_page(scraped: Scraped) -> None:
 @pytest.mark.parametrize("name", EIGHT)
 def test_every_metric_that_dashboards_know_is_there(scraped: Scraped, name: str) -> None:
     assert scraped.value(name) is not None
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_metric_of_what_we_did_and_owe_is_there(scraped: Scraped, name: str) -> None:
+    assert scraped.value(f"count({name})")
+
+
+def test_what_was_left_alone_and_why_is_counted(scraped: Scraped) -> None:
+    assert scraped.value('alertsync_decisions{decision="SILENCED"}') == 1
+    assert scraped.value('alertsync_decisions{decision="PARTIALLY_SILENCED"}') == 1
+    assert (scraped.value('alertsync_skipped_total{reason="policy"}') or 0) >= 1
+    assert scraped.value("sum(alertsync_actions_total)") == 0
+    assert scraped.value("sum(alertsync_brake_engaged)") == 0
 
 
 def test_the_counts_are_those_of_the_alert_groups(scraped: Scraped) -> None:
@@ -148,6 +175,7 @@ def test_promtool_finds_nothing_to_say_about_the_page(tmp_path: Path, labels: di
         # Absent until a run has ended: zero would say that the last run failed in 1970.
         assert "alertmanager_last_reconciliation_success" not in before
         assert "alertmanager_last_reconciliation_timestamp_seconds" not in before
+        assert "alertsync_last_success_timestamp_seconds" not in before
         assert service.metric("alertmanager_inconsistencies_found") == 0
 
         world.fire("DiskFull", team='with "quotes" and \\ \n lines')
@@ -156,7 +184,49 @@ def test_promtool_finds_nothing_to_say_about_the_page(tmp_path: Path, labels: di
         after = service.metrics()
         assert promtool_check_metrics(after) == ""
         assert service.metric("alertmanager_last_reconciliation_success") == 1
+        assert service.metric("alertsync_last_success_timestamp_seconds") is not None
         assert service.get("/metrics").headers["Content-Type"].startswith("text/plain; version=0.0.4")
+
+
+def test_a_debt_is_followed_from_the_resolve_to_the_page(tmp_path: Path) -> None:
+    with simulated_world() as world, Service(tmp_path, world.settings()) as service:
+        group = world.fire("DiskFull")
+        silence = world.silence("DiskFull")
+        service.reconcile()
+        assert service.metric("alertsync_actions_total", action="resolve", outcome="resolved") == 1
+        assert service.metric("alertsync_debts", state="owed") == 1
+        assert service.metric("alertsync_debts_due") == 0
+
+        # A delivery in the very second of the resolve would prove nothing.
+        (debt,) = service.get("/api/v1/debts").json()["items"]
+        resolved_at = datetime.fromisoformat(debt["resolved_at"])
+        expect("the resolve is over", lambda: datetime.now(tz=UTC) > resolved_at)
+        world.alertmanager.expire(silence)
+        service.reconcile()
+        assert service.metric("alertsync_actions_total", action="repage", outcome="posted") == 1
+        assert service.metric("alertsync_debts_due") == 1, "posted is not paid until it is read back"
+        expect("IRM has it again", lambda: world.irm.group("DiskFull").id != group.id)
+        service.reconcile()
+        assert service.metric("alertsync_debts", state="paid") == 1
+        assert service.metric("alertsync_debts_due") == 0
+        assert service.metric("alertmanager_inconsistencies_resolved_total") == 1, "a page again is none"
+
+
+def test_a_store_that_cannot_be_written_shows_in_the_very_next_scrape(tmp_path: Path) -> None:
+    with simulated_world() as world, Service(tmp_path, world.settings()) as service:
+        service.reconcile()
+        assert service.metric("alertsync_state_degraded") == 0
+        for file in service.state_dir.glob("alertsync.db*"):
+            file.unlink()
+        database = service.state_dir / "alertsync.db"
+        database.mkdir()
+        service.post_reconcile("?dry_run=true")  # publishes nothing
+        assert service.metric("alertsync_state_degraded") == 1
+        assert service.get("/readyz").status_code == 200
+        assert promtool_check_metrics(service.metrics()) == ""
+        database.rmdir()
+        service.reconcile()
+        assert service.metric("alertsync_state_degraded") == 0
 
 
 def test_counters_survive_a_restart(tmp_path: Path) -> None:
