@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import requests.auth
 
 from alertsync import config
@@ -21,13 +22,14 @@ from alertsync.clients.alertmanager import AlertmanagerClient
 from alertsync.clients.http import Endpoint, HeaderAuth, Http
 from alertsync.clients.irm import IrmClient
 from alertsync.clients.limiter import Limiter
+from alertsync.clients.peers import Peers
 from alertsync.clock import Clock
 from alertsync.errors import StateDirError
 from alertsync.locks import FileLock
 from alertsync.reconciler import AlertMetrics, Limits, Reconciler
 from alertsync.scheduler import Scheduler
 from alertsync.services import Services, StopSignal
-from alertsync.store.files import FileStore
+from alertsync.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +53,9 @@ def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = Fal
     """
     for name in config.without_effect():
         log.warning("%s is set, but has no effect in this version", name)
+    if stay_up:
+        for warning in config.warnings(settings):
+            log.warning("%s", warning)
     clock = clock or Clock()
     directory = Path(os.environ.get(RUNTIME_DIR) or settings.state_dir)
     missing = dict(settings.irm.problems)
@@ -61,9 +66,13 @@ def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = Fal
             raise
         log.error("%s", error)  # noqa: TRY400  the traceback says nothing more
         missing["STATE_DIR"] = "cannot be used: wants a directory on a local disk that alertsync may write"
-    store = FileStore(directory)
-    alertmanager = AlertmanagerClient(
-        Http(_alertmanager_endpoint(settings.alertmanager), clock, jitter=random.Random())  # noqa: S311  jitter needs no cryptography
+    # Where STATE_DIR is unusable, the locks are elsewhere, and the store says that it is degraded.
+    store = Store(settings.state_dir, directory, clock, retention=settings.history_retention)
+    alertmanager = Peers(
+        [
+            AlertmanagerClient(Http(endpoint, clock, jitter=random.Random()))  # noqa: S311  jitter needs no cryptography
+            for endpoint in _alertmanager_endpoints(settings.alertmanager)
+        ]
     )
     stop = StopSignal()
     irm = None if missing else _irm_client(settings.irm, clock)
@@ -73,18 +82,19 @@ def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = Fal
             irm=irm,
             alertmanager=alertmanager,
             store=store,
-            policy=settings.policy,
+            policy=msgspec.structs.replace(settings.policy, max_deliveries=settings.irm.max_deliveries),
             limits=Limits(
                 run_timeout=settings.run_timeout,
                 confirm_after=settings.confirm_after,
                 max_deliveries=settings.irm.max_deliveries,
                 max_delivery_pages=max(settings.irm.rate_limit.requests // 2, 1),
-                notes=settings.irm.resolution_notes,
+                adopt_within=settings.adopt_within,
             ),
             alert_metrics=AlertMetrics(settings.alert_labels, settings.alert_annotations),
             lock_path=directory / "run.lock",
             clock=clock,
             should_stop=stop,
+            started_at=clock.now(),
         )
     return Services(
         settings=settings,
@@ -99,7 +109,7 @@ def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = Fal
     )
 
 
-def _alertmanager_endpoint(settings: AlertmanagerSettings) -> Endpoint:
+def _alertmanager_endpoints(settings: AlertmanagerSettings) -> list[Endpoint]:
     auth: requests.auth.AuthBase = HeaderAuth(None)
     if settings.username is not None and settings.password is not None:
         # requests encodes text as Latin-1; servers that read Basic auth expect UTF-8.
@@ -111,16 +121,19 @@ def _alertmanager_endpoint(settings: AlertmanagerSettings) -> Endpoint:
         if settings.cert_file and settings.key_file
         else settings.cert_file
     )
-    return Endpoint(
-        upstream="alertmanager",
-        base_url=settings.url,
-        auth=auth,
-        headers={"X-Scope-OrgID": settings.tenant} if settings.tenant else {},
-        timeout=settings.timeout,
-        secrets=settings.secrets,
-        verify=settings.ca_file or True,
-        cert=cert,
-    )
+    return [
+        Endpoint(
+            upstream="alertmanager",
+            base_url=url,
+            auth=auth,
+            headers={"X-Scope-OrgID": settings.tenant} if settings.tenant else {},
+            timeout=settings.timeout,
+            secrets=settings.secrets,
+            verify=settings.ca_file or True,
+            cert=cert,
+        )
+        for url in settings.urls
+    ]
 
 
 def _irm_client(settings: IrmSettings, clock: Clock) -> IrmClient:

@@ -93,12 +93,34 @@ class _Reader:
             raise ConfigError(self.problems)
 
 
-_LATER = ("WEB_USERNAME", "WEB_PASSWORD", "TRIGGER_TOKEN", "ON_GONE", "REPAGE", "DATABASE_URL")
+_LATER = ("WEB_USERNAME", "WEB_PASSWORD", "TRIGGER_TOKEN", "DATABASE_URL")
 
 
 def without_effect() -> list[str]:
     """Name what is set and belongs to a later version: nobody shall believe that a password guards the service."""
     return [name for base in _LATER for name in (base, f"{base}_FILE") if os.environ.get(name, "").strip()]
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Say what is allowed, and yet hardly meant: settings under which pages may be missing or late."""
+    found = []
+    policy, lease = settings.policy, settings.policy.silence_lease.total_seconds()
+    if policy.on_silenced == "resolve" and not policy.repage:
+        found.append(
+            "REPAGE=false with ON_SILENCED=resolve: nobody is paged again when a silence ends and its alerts still "
+            "fire, until Alertmanager repeats itself; what is owed is kept until REPAGE is true"
+        )
+    if not settings.interval:
+        found.append(
+            "the loop is off: alerts that fire on after their silence are paged again, and silences in IRM renewed or "
+            "ended, only when something triggers a run. Set RECONCILE_INTERVAL to seconds between runs, such as 60"
+        )
+    elif policy.on_silenced == "silence" and settings.interval > lease / 2:
+        found.append(
+            f"RECONCILE_INTERVAL ({settings.interval:g} s) is longer than half of SILENCE_LEASE ({lease:g} s): a silence "
+            "in IRM can run out before a run renews it, and page"
+        )
+    return found
 
 
 def load() -> Settings:
@@ -112,6 +134,8 @@ def load() -> Settings:
         reconcile_wait=read.seconds("RECONCILE_WAIT", 30),
         run_timeout=float(read.get("positive_seconds", "RUN_TIMEOUT", 300)),
         confirm_after=read.seconds("CONFIRM_AFTER", 10),
+        adopt_within=read.seconds("ADOPT_WITHIN", 86400),
+        history_retention=timedelta(days=read.get("days", "HISTORY_RETENTION", 30)),
         port=read.get("port", "PORT", 8080),
         workers=read.get("workers", "WEB_CONCURRENCY", 1),
         threads=read.get("threads", "WEB_THREADS", 8),
@@ -147,7 +171,7 @@ def _alertmanager(read: _Reader) -> AlertmanagerSettings:
             "is missing: ALERTMANAGER_KEY_FILE is the key of a certificate"
         )
     return AlertmanagerSettings(
-        url=read.get("alertmanager_host", "ALERTMANAGER_HOST", "http://localhost:9093"),
+        urls=read.get("alertmanager_hosts", "ALERTMANAGER_HOST", ("http://localhost:9093",)),
         username=username,
         password=password,
         token=token,
@@ -193,11 +217,17 @@ def _irm(read: _Reader) -> IrmSettings:
 def _policy(read: _Reader) -> Policy:
     return Policy(
         on_silenced=read.get("on_silenced", "ON_SILENCED", "resolve"),
+        on_gone=read.get("on_gone", "ON_GONE", "report"),
+        repage=read.get("flag", "REPAGE", True),
+        notes=read.get("flag", "RESOLUTION_NOTES", True),
         states=frozenset(read.get("irm_states", "IRM_STATES", ("firing",))),
         integration_ids=frozenset(read.get("names", "IRM_INTEGRATION_IDS", ())),
         external_urls=frozenset(read.get("urls", "ALERTMANAGER_EXTERNAL_URLS", ())),
         min_silence_remaining=timedelta(seconds=read.seconds("MIN_SILENCE_REMAINING", 60)),
-        absence_after=timedelta(seconds=read.seconds("ABSENCE_AFTER", 900)),
+        silence_lease=timedelta(seconds=read.get("lease_seconds", "SILENCE_LEASE", 900)),
+        absence_after=timedelta(seconds=read.get("absence_seconds", "ABSENCE_AFTER", 900)),
+        absence_watchdog=read.text("ABSENCE_WATCHDOG") or "",
         max_actions_per_run=read.get("count", "MAX_ACTIONS_PER_RUN", 100),
+        max_gone_ratio=read.get("ratio", "MAX_GONE_RATIO", 0.2),
         dry_run=read.get("flag", "DRY_RUN", False),
     )

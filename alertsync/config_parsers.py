@@ -21,6 +21,7 @@ _RATE = re.compile(r"([0-9]{1,6})\s*/\s*([0-9]{1,6})?\s*(second|minute|hour)s?")
 _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _MAX_SECONDS = 30 * 86400
 _MAX_SECRET_FILE = 65536
+_MAX_PEERS = 16
 OWN_LABELS = frozenset({"fingerprint", "state"})
 """The labels that `alertmanager_alert_state` always has."""
 
@@ -33,13 +34,18 @@ class RateLimit:
     seconds: float
 
 
+def _shown(value: str) -> str:
+    """Quote a value in a message, unless it may hold credentials: part of an address, or of what was meant as one."""
+    return "the value" if re.search(r"[@?#]", value) else repr(value)
+
+
 def _number(value: str, wants: str, low: float, high: float) -> float:
     try:
         number = float(value.strip())
     except ValueError:
         number = float("nan")
     if not low <= number <= high:
-        raise ValidationError(f"{value!r} cannot be used: wants {wants}")
+        raise ValidationError(f"{_shown(value)} cannot be used: wants {wants}")
     return number
 
 
@@ -47,7 +53,7 @@ def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
     def parser(value: str) -> int:
         wants = f"{what}, a whole number from {low} to {high}"
         if not re.fullmatch(r"[0-9]{1,9}", value.strip()):
-            raise ValidationError(f"{value!r} cannot be used: wants {wants}")
+            raise ValidationError(f"{_shown(value)} cannot be used: wants {wants}")
         return int(_number(value, wants, low, high))
 
     return parser
@@ -56,8 +62,15 @@ def _whole(low: int, high: int, what: str) -> Callable[[str], int]:
 def _choice(*choices: str) -> Callable[[str], str]:
     def parser(value: str) -> str:
         if value.strip().lower() not in choices:
-            raise ValidationError(f"{value!r} cannot be used: wants one of {', '.join(choices)}")
+            raise ValidationError(f"{_shown(value)} cannot be used: wants one of {', '.join(choices)}")
         return value.strip().lower()
+
+    return parser
+
+
+def _between(low: float, high: float, what: str) -> Callable[[str], float]:
+    def parser(value: str) -> float:
+        return _number(value, f"{what}, a number from {low:.15g} to {high:.15g}", low, high)
 
     return parser
 
@@ -73,7 +86,7 @@ def _positive_seconds(value: str) -> float:
 def _flag(value: str) -> bool:
     text = value.strip().lower()
     if text not in ("true", "false", "1", "0", "yes", "no", "on", "off"):
-        raise ValidationError(f"{value!r} cannot be used: wants true or false")
+        raise ValidationError(f"{_shown(value)} cannot be used: wants true or false")
     return text in ("true", "1", "yes", "on")
 
 
@@ -85,7 +98,9 @@ def _listed(value: str) -> tuple[str, ...]:
     """Read a list that narrows something down: one that names nothing would lift the bound in silence."""
     names = _names(value)
     if not names:
-        raise ValidationError(f"{value!r} names nothing: wants one or more names with commas, or to be unset")
+        raise ValidationError(
+            f"{_shown(value)} names nothing: wants one or more names with commas, or to be unset"
+        )
     return names
 
 
@@ -94,7 +109,7 @@ def _label_names(value: str) -> tuple[str, ...]:
     bad = [name for name in names if not _LABEL_NAME.fullmatch(name) or name.startswith("__")]
     if bad:
         raise ValidationError(
-            f"{', '.join(map(repr, bad))} cannot be a label of a metric: wants names of letters, digits and _, "
+            f"{', '.join(map(_shown, bad))} cannot be a label of a metric: wants names of letters, digits and _, "
             "not beginning with a digit or __, separated by commas"
         )
     if own := [name for name in names if name in OWN_LABELS]:
@@ -107,20 +122,18 @@ def _label_names(value: str) -> tuple[str, ...]:
 def _irm_states(value: str) -> tuple[str, ...]:
     states = _names(value.lower())
     if not states or set(states) - {"firing", "acknowledged"}:
-        raise ValidationError(f"{value!r} cannot be used: wants firing, acknowledged, or both with a comma")
+        raise ValidationError(
+            f"{_shown(value)} cannot be used: wants firing, acknowledged, or both with a comma"
+        )
     return states
-
-
-def _on_silenced(value: str) -> str:
-    if value.strip().lower() == "silence":
-        raise ValidationError("'silence' is not there in this version: wants one of resolve, report")
-    return _choice("resolve", "report")(value)
 
 
 def _rate_limit(value: str) -> RateLimit:
     found = _RATE.fullmatch(value.strip().lower())
     if not found or int(found[1]) < 1 or int(found[2] or 1) < 1:
-        raise ValidationError(f"{value!r} cannot be used: wants requests per time, such as 300/5 minutes")
+        raise ValidationError(
+            f"{_shown(value)} cannot be used: wants requests per time, such as 300/5 minutes"
+        )
     return RateLimit(int(found[1]), float(int(found[2] or 1) * _UNIT_SECONDS[found[3]]))
 
 
@@ -134,9 +147,9 @@ def _plain_url(value: str) -> str:
     if parts.username is not None or parts.password is not None:
         raise ValidationError("the address holds a user name or password: put them in their own settings")
     if parts.scheme not in ("http", "https") or not host or re.search(r"\s", value.strip()):
-        raise ValidationError(f"{value!r} cannot be used: {wants}")
+        raise ValidationError(f"{_shown(value)} cannot be used: {wants}")
     if parts.query or parts.fragment:
-        raise ValidationError(f"{value!r} cannot be used: wants an address without ? and #")
+        raise ValidationError(f"{_shown(value)} cannot be used: wants an address without ? and #")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
@@ -144,15 +157,13 @@ def _urls(value: str) -> tuple[str, ...]:
     return tuple(_plain_url(part) for part in _listed(value))
 
 
-def _alertmanager_host(value: str) -> str:
-    hosts = _names(value)
-    if len(hosts) != 1:
-        raise ValidationError(
-            "wants one Alertmanager, as host:port or as an address such as https://host.example/alertmanager "
-            "(several peers are not supported in this version)"
-        )
-    host = hosts[0] if "://" in hosts[0] else f"http://{hosts[0]}"
-    return _plain_url(host).removesuffix("/api/v2")
+def _alertmanager_hosts(value: str) -> tuple[str, ...]:
+    """Accept the peers of one cluster as people name them: host:port, or an address with or without /api/v2."""
+    urls = (_plain_url(host if "://" in host else f"http://{host}") for host in _listed(value))
+    peers = tuple(dict.fromkeys(url.removesuffix("/api/v2").rstrip("/") for url in urls))
+    if len(peers) > _MAX_PEERS:
+        raise ValidationError(f"names {len(peers)} peers: wants at most {_MAX_PEERS}, all of one cluster")
+    return peers
 
 
 def _irm_url(value: str) -> str:
@@ -172,11 +183,16 @@ PARSERS: dict[str, Callable[..., Any]] = {
     "names": _listed,
     "label_names": _label_names,
     "irm_states": _irm_states,
-    "on_silenced": _on_silenced,
+    "on_silenced": _choice("resolve", "silence", "report"),
+    "on_gone": _choice("report", "resolve"),
+    "lease_seconds": _between(60, 86400, "seconds"),
+    "absence_seconds": _between(60, _MAX_SECONDS, "seconds"),
+    "ratio": _between(0, 1, "a share"),
+    "days": _whole(1, 3650, "a count of days"),
     "rate_limit": _rate_limit,
     "plain_url": _plain_url,
     "urls": _urls,
-    "alertmanager_host": _alertmanager_host,
+    "alertmanager_hosts": _alertmanager_hosts,
     "irm_url": _irm_url,
     "port": _whole(1, 65535, "a TCP port"),
     "workers": _whole(1, 32, "a count of workers"),

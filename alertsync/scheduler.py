@@ -1,6 +1,7 @@
 """The loop: runs the reconciler at an interval, in the one process that holds the leader lock.
 
-It only schedules; the run itself is `Reconciler.run_once`, the same that a trigger calls. Every worker starts
+It only schedules; the run itself is `Reconciler.run_once`, the same that a trigger calls. A run may ask to be
+followed early (`Run.wake_at`): when a silence ends for which somebody must then be paged. Every worker starts
 a scheduler, and those that do not lead ask for the lock each second, so that another takes over within moments
 when the leader's process dies.
 """
@@ -14,12 +15,16 @@ from alertsync.errors import RunBusyError, StateDirError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from alertsync.clock import Clock
     from alertsync.locks import FileLock
+    from alertsync.models import Run
 
 _STANDBY_SECONDS = 1.0
 _POLL_SECONDS = 0.2
+_EARLIEST_SECONDS = 2.0
+"""No run that was asked for follows sooner: whatever asks again and again must not use up IRM's rate limit."""
 _BREATH_SECONDS = 0.5
 """Pause between two runs, however late the next one is: a trigger that waits for the run lock must get it."""
 
@@ -31,7 +36,7 @@ class Scheduler:
 
     def __init__(
         self,
-        run: Callable[[], object],
+        run: Callable[[], Run],
         lock: FileLock,
         interval: float,
         clock: Clock,
@@ -63,19 +68,28 @@ class Scheduler:
     def _lead(self) -> None:
         due = self._clock.monotonic()
         while not self._should_stop():
-            self._run_guarded()
+            wanted = self._run_guarded()
             # A run that took longer than the interval is followed by the next at once, not by all it delayed.
             due = max(due + self._interval, self._clock.monotonic() + _BREATH_SECONDS)
+            due = min(due, self._clock.monotonic() + self._seconds_until(wanted))
             self._pause(due - self._clock.monotonic())
 
-    def _run_guarded(self) -> None:
+    def _seconds_until(self, wanted: datetime | None) -> float:
+        """Seconds until the time for which a run asked to be followed; without bound if for none."""
+        if wanted is None:
+            return float("inf")
+        return max((wanted - self._clock.now()).total_seconds(), _EARLIEST_SECONDS)
+
+    def _run_guarded(self) -> datetime | None:
+        """Run, and give when the next run should be at the latest, if there is a reason for it."""
         try:
-            self._run()
+            return self._run().wake_at
         except RunBusyError as error:
             log.info("the loop let another run go first", extra={"reason": str(error)})
         except Exception:
             # The loop must outlive whatever one run meets; the next one tries again.
             log.exception("a run ended with an unexpected error")
+        return None
 
     def _pause(self, seconds: float) -> None:
         ends = self._clock.monotonic() + seconds

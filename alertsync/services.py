@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from alertsync.clients.alertmanager import AlertmanagerClient
     from alertsync.clients.irm import IrmClient
+    from alertsync.clients.peers import Peers
     from alertsync.clock import Clock
     from alertsync.reconciler import Reconciler
     from alertsync.settings import Settings
-    from alertsync.store.files import FileStore
+    from alertsync.store import Store
 
 
 class StopSignal:
@@ -38,8 +38,8 @@ class Services:
 
     settings: Settings
     clock: Clock
-    store: FileStore
-    alertmanager: AlertmanagerClient
+    store: Store
+    alertmanager: Peers
     reconciler: Reconciler | None
     irm: IrmClient | None
     directory: Path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from alertsync.redaction import basic
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     from alertsync.config_parsers import RateLimit
@@ -26,9 +27,9 @@ class Secret:
 
 @dataclass(frozen=True)
 class AlertmanagerSettings:
-    """Where Alertmanager is and how to speak to it; `timeout` in seconds."""
+    """Where Alertmanager's peers are (at least one) and how to speak to each; `timeout` in seconds."""
 
-    url: str
+    urls: tuple[str, ...]
     username: str | None
     password: Secret | None
     token: Secret | None
@@ -73,7 +74,7 @@ class IrmSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings; durations in seconds, `interval` 0 when the loop is off."""
+    """All settings; durations in seconds unless they are timedelta, `interval` 0 when the loop is off."""
 
     alertmanager: AlertmanagerSettings
     irm: IrmSettings
@@ -82,6 +83,8 @@ class Settings:
     reconcile_wait: float
     run_timeout: float
     confirm_after: float
+    adopt_within: float
+    history_retention: timedelta
     port: int
     workers: int
     threads: int

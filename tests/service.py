@@ -12,12 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from alertsync.clock import Clock
+from alertsync.store import Store
 from tests.servers import free_port, poll_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -284,12 +288,9 @@ def files_below(directory: Path) -> dict[Path, bytes]:
 
 def run_records(state_dir: Path) -> list[Json]:
     """Give the records of the runs that the state directory holds, oldest first."""
-    records = files_below(state_dir / "runs")
-    return [
-        json.loads(content)
-        for path, content in records.items()
-        if path.suffix == ".json" and path.name[0] != "."
-    ]
+    store = Store(state_dir, state_dir, Clock(), retention=timedelta(days=30))
+    listed = [store.run(one.run_id) for one in reversed(store.runs(limit=500).items)]
+    return [msgspec.to_builtins(run) for run in listed if run is not None]
 
 
 def titles(decisions: Sequence[Json]) -> list[str]:

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from alertsync import config
 from alertsync.clock import Deadline
 from alertsync.errors import Reason, UpstreamError
 from alertsync.models import DecisionKind, Snapshots
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alertsync.clients.irm import IrmClient
-    from alertsync.models import AlertmanagerSnapshot, IrmSnapshot, Plan
+    from alertsync.models import AlertmanagerSnapshot, IrmSnapshot, Plan, Policy
     from alertsync.services import Services
 
 _SERVICE_ACCOUNT = "glsa_"
 _INVALID = "Invalid token."
 _MAY_ACT = frozenset({"editor", "admin"})
+_ALERTMANAGERS = frozenset({"alertmanager", "legacy_alertmanager"})
 _UNMATCHED = (DecisionKind.FOREIGN, DecisionKind.UNKNOWN, DecisionKind.ATTACHED)
 _MAX_REASONS = 10
 
@@ -63,12 +65,18 @@ def _line(finding: Finding) -> str:
 def _findings(services: Services) -> Iterator[Finding]:
     yield from _settings(services)
     deadline = Deadline(services.clock, services.settings.run_timeout)
-    alertmanager: AlertmanagerSnapshot | None = None
+    alertmanagers: tuple[AlertmanagerSnapshot, ...] = ()
     try:
-        alertmanager = services.alertmanager.snapshot(deadline)
-        yield _of_alertmanager(alertmanager, services.settings.alertmanager.url)
+        readings = services.alertmanager.snapshots(deadline, proven=False)
     except UpstreamError as error:
         yield Finding("error", str(error))
+    else:
+        alertmanagers = readings.snapshots
+        yield from map(_of_alertmanager, alertmanagers)
+        hint = (
+            "until it answers, no alert counts as ended; take a peer that is no more out of ALERTMANAGER_HOST"
+        )
+        yield from (Finding("error", str(error), hint) for error in readings.errors.values())
     if services.irm is None:
         return
     for finding in _token(services, services.irm, deadline):
@@ -83,8 +91,9 @@ def _findings(services: Services) -> Iterator[Finding]:
     yield Finding(
         "ok", f"Grafana IRM: {len(irm.alert_groups)} open alert groups, {len(irm.integrations)} integrations"
     )
-    if alertmanager is not None:
-        yield from _coverage(services, irm, alertmanager)
+    yield from _links(irm, services.settings.policy)
+    if alertmanagers:
+        yield from _coverage(services, irm, alertmanagers)
 
 
 def _settings(services: Services) -> Iterator[Finding]:
@@ -94,15 +103,13 @@ def _settings(services: Services) -> Iterator[Finding]:
         yield Finding("error", f"{name} {text}")
     if settings.policy.dry_run:
         yield Finding("ok", "DRY_RUN is on: alertsync decides, and acts on nothing")
-    if not settings.interval:
-        hint = "set RECONCILE_INTERVAL to seconds between runs, such as 60"
-        yield Finding("warning", "the loop is off: runs happen only when something triggers them", hint)
+    yield from (Finding("warning", text) for text in config.warnings(settings))
 
 
-def _of_alertmanager(snapshot: AlertmanagerSnapshot, url: str) -> Finding:
+def _of_alertmanager(snapshot: AlertmanagerSnapshot) -> Finding:
     alerts = {alert.fingerprint for group in snapshot.groups for alert in group.alerts}
     text = (
-        f"Alertmanager {snapshot.version} at {url}: {len(alerts)} alerts in {len(snapshot.groups)} aggregation "
+        f"Alertmanager {snapshot.version} at {snapshot.peer}: {len(alerts)} alerts in {len(snapshot.groups)} aggregation "
         f"groups, {len(snapshot.silences)} silences, up since {snapshot.started_at:%Y-%m-%d %H:%M} UTC"
     )
     if alerts:
@@ -152,9 +159,33 @@ def _irm_hint(error: UpstreamError) -> str:
     return ""
 
 
-def _coverage(services: Services, irm: IrmSnapshot, alertmanager: AlertmanagerSnapshot) -> Iterator[Finding]:
+def _links(irm: IrmSnapshot, policy: Policy) -> Iterator[Finding]:
+    """Tell for each integration whose alert groups are judged whether anything can be posted to it."""
+    known = {one.id for one in irm.integrations}
+    for missing in sorted(policy.integration_ids - known):
+        yield Finding("error", f"IRM has no integration {missing}", "correct IRM_INTEGRATION_IDS")
+    for one in irm.integrations:
+        if one.type not in _ALERTMANAGERS or (
+            policy.integration_ids and one.id not in policy.integration_ids
+        ):
+            continue
+        who = f"integration {one.name or one.id} ({one.id})"
+        if not one.receives:
+            hint = "look at it in IRM: its settings show the address that Alertmanager posts to"
+            text = f"{who}: no inbound link, so nobody could be paged again, and its alert groups are not resolved"
+            yield Finding("warning", text, hint)
+        elif one.in_maintenance:
+            yield Finding("warning", f"{who}: in maintenance, so its alert groups are left alone")
+        else:
+            yield Finding("ok", f"{who}: has an inbound link, so its alerts can be paged again")
+
+
+def _coverage(
+    services: Services, irm: IrmSnapshot, alertmanagers: tuple[AlertmanagerSnapshot, ...]
+) -> Iterator[Finding]:
     """Tell how many open alert groups can be matched with Alertmanager, and why not the others."""
-    planned = plan(Snapshots(irm, alertmanager), services.settings.policy, services.clock.now())
+    snapshots = Snapshots(irm=irm, alertmanagers=alertmanagers, configured=services.alertmanager.addresses)
+    planned = plan(snapshots, services.store.ledger(), services.settings.policy, services.clock.now())
     unmatched = [one for one in planned.decisions if one.kind in _UNMATCHED]
     total = len(planned.decisions)
     text = f"coverage: {total - len(unmatched)} of {total} open alert groups can be matched with this Alertmanager"

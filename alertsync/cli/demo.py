@@ -32,6 +32,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TOKEN = "demo-token-of-an-editor"  # noqa: S105  the simulator's own
+_KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+)
+"""What the service gets of our environment: a newcomer's own settings must not reach the demo."""
+
 _INTERVAL_SECONDS = 5
 _START_SECONDS = 30.0
 _STOP_SECONDS = 40.0
@@ -110,7 +123,7 @@ def _alertmanager(
 
 def _start_service(port: int, alertmanager: str, irm: str, directory: Path) -> subprocess.Popen[bytes]:
     root = Path(alertsync.__file__).parent.parent
-    own = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    own = {name: os.environ[name] for name in _KEPT if name in os.environ}
     settings = {
         "ALERTMANAGER_HOST": alertmanager,
         "GRAFANA_IRM_URL": irm,
@@ -131,13 +144,6 @@ def _start_service(port: int, alertmanager: str, irm: str, directory: Path) -> s
         return subprocess.Popen(  # noqa: S603  this very interpreter
             command, cwd=root, env=own | settings, stdout=log, stderr=log, start_new_session=True
         )
-
-
-def _is_setting(name: str) -> bool:
-    """Tell whether a variable would configure the service: a newcomer's own settings must not reach the demo."""
-    prefixes = ("ALERTMANAGER_", "GRAFANA_", "IRM_", "RECONCILE_", "WEB_", "ALERT_", "LOG_")
-    others = ("DRY_RUN", "STATE_DIR", "PORT", "ON_SILENCED", "RUN_TIMEOUT", "GUNICORN_CMD_ARGS")
-    return name.startswith(prefixes) or name in others
 
 
 def _stop_service(service: subprocess.Popen[bytes]) -> None:
@@ -220,12 +226,16 @@ def _watch(
             left_alone = _tell_run(_get(port, f"/api/v1/runs/{seen}"), left_alone)
 
 
+def _done(outcome: str) -> str:
+    return "re-paged" if outcome == "posted" else outcome.replace("_", " ")
+
+
 def _tell_run(run: dict[str, Any], left_alone: str) -> str:
     """Print what a run did, and what it left alone if that is news; give what it left alone."""
     decisions = {one["alert_group_id"]: one for one in run.get("decisions", [])}
     for action in run.get("actions", []):
-        decision = decisions[action["alert_group_id"]]
-        _say("alertsync", f"{action['outcome']} {decision['title']}: {decision['reason']}")
+        why = "; ".join(filter(None, (action["reason"], action["detail"])))
+        _say("alertsync", f"{_done(action['outcome'])} {action['title']}: {why}")
     if run.get("status") == "failed":
         _say("alertsync", run["message"])
     telling = ("PARTIALLY_SILENCED", "MUTED", "SILENCE_ENDING", "GONE", "MEMBERS_UNPROVEN")

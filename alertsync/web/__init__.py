@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, jsonify, redirect, request, url_for
 
 import alertsync
-from alertsync.web import alerts, probes, problems, reconcile, security
+from alertsync.web import alerts, explain, history, probes, problems, reconcile, security
 from alertsync.web.triggers import Triggers
 
 if TYPE_CHECKING:
@@ -23,10 +23,14 @@ _EXTENSION = "alertsync"
 _MAX_BODY_BYTES = 64 * 1024
 _ADDRESSES = {
     "/healthz": "liveness",
-    "/readyz": "readiness, and both upstreams as last seen",
+    "/readyz": "readiness, both upstreams as last seen, what holds alertsync back, and what it owes",
     "/metrics": "Prometheus metrics",
-    "POST /reconcile": "run now; ?dry_run=true decides only, ?wait=N answers after N seconds",
-    "/api/v1/runs/<run_id>": "one of the newest runs",
+    "POST /reconcile": "run now; ?dry_run=true decides only, ?wait=N answers after N seconds, ?lift= lifts brakes",
+    "/api/v1/runs": "the runs, newest first",
+    "/api/v1/runs/<run_id>": "one run",
+    "/api/v1/actions": "the actions, newest first",
+    "/api/v1/debts": "what alertsync still owes to IRM, newest first; ?state=all: and what is over",
+    "/api/v1/alert-groups/<alert_group_id>": "why an alert group is decided as it is, read live",
     "/all-alerts": "Alertmanager's alerts, live",
     "/grafana-alerts": "IRM's open alert groups and their decisions, from the last run",
 }
@@ -42,6 +46,8 @@ def create_app(services: Services) -> Flask:
     security.register(app)
     probes.register(app, services)
     app.register_blueprint(reconcile.blueprint(services, Triggers(services)))
+    app.register_blueprint(history.blueprint(services))
+    app.register_blueprint(explain.blueprint(services))
     app.register_blueprint(alerts.blueprint(services))
 
     @app.get("/")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, jsonify
+import msgspec
+from flask import Blueprint, Response, jsonify, request
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from alertsync import metrics
-from alertsync.web import views
+from alertsync.web import attention, views
 from alertsync.web.http_metrics import HttpMetrics
 
 if TYPE_CHECKING:
@@ -38,10 +39,12 @@ def register(app: Flask, services: Services) -> None:
     @blueprint.get("/metrics")
     @http_metrics.untracked
     def page() -> Response:
+        standing = services.store.standing()
+        live = metrics.render_live(degraded=bool(attention.degraded(services, standing)))
         published = services.store.metrics_page()
         if published is None:
-            published = metrics.render_standing(services.store.standing())
-        return Response(http_metrics.render() + published, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+            published = metrics.render_standing(standing)
+        return Response(http_metrics.render() + live + published, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     app.register_blueprint(blueprint)
 
@@ -54,6 +57,7 @@ def _readiness(services: Services, *, ready: bool) -> dict[str, Any]:
         "missing": [f"{name} {text}" for name, text in services.missing.items()],
         "loop": f"every {interval:g} s" if interval else "off (RECONCILE_INTERVAL is not set)",
         "dry_run": services.settings.policy.dry_run,
+        "attention": msgspec.to_builtins(attention.of(services, curl=attention.curl(request))),
         "upstreams": {name: views.upstream(standing.upstreams.get(name)) for name in ("alertmanager", "irm")},
         "last_run": views.summary(standing.last),
     }

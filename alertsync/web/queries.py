@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from alertsync.models import Brake
 from alertsync.web.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 _BODY_SECONDS = 5.0
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no"})
+_DEFAULT_LIMIT = 50
+_MAX_LIMIT = 500
 
 
 def check(request: Request, *allowed: str) -> None:
@@ -50,6 +53,49 @@ def whole_seconds(request: Request, name: str, most: int) -> int | None:
             f"write whole seconds from 0 to {most}, such as {name}=30",
         )
     return int(value)
+
+
+def limit(request: Request) -> int:
+    """Read how many entries a page of a list may have: 1 to 500, 50 if it is absent."""
+    value = request.args.get("limit", str(_DEFAULT_LIMIT))
+    if not re.fullmatch(r"[0-9]{1,3}", value) or not 1 <= int(value) <= _MAX_LIMIT:
+        raise ProblemError(
+            400,
+            "Bad query value",
+            f"limit={value[:100]!r} is not a number of entries that can be given",
+            f"write a whole number from 1 to {_MAX_LIMIT}, such as limit=100",
+        )
+    return int(value)
+
+
+def choice(request: Request, name: str, *choices: str) -> str:
+    """Read one of a few words; the first of them if it is absent."""
+    value = request.args.get(name, choices[0])
+    if value not in choices:
+        raise ProblemError(
+            400,
+            "Bad query value",
+            f"{name}={value[:100]!r} is not known",
+            f"write {' or '.join(f'{name}={one}' for one in choices)}",
+        )
+    return value
+
+
+def lifted(request: Request) -> frozenset[str]:
+    """Read which brakes to lift for one run; none if they are absent."""
+    value = request.args.get("lift")
+    if value is None:
+        return frozenset()
+    names = value.split(",")
+    if not set(names) <= set(Brake) or len(names) != len(set(names)):
+        both = ",".join(Brake)
+        raise ProblemError(
+            400,
+            "Bad query value",
+            f"lift={value[:100]!r} names no brakes",
+            f"write {', '.join(f'lift={one}' for one in Brake)} or lift={both}",
+        )
+    return frozenset(names)
 
 
 def no_body(request: Request) -> None:

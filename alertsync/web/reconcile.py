@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, render_template, request, url_fo
 
 from alertsync.errors import NotReadyError, RunBusyError, StateDirError
 from alertsync.models import RunStatus
-from alertsync.web import problems, queries, views
+from alertsync.web import attention, problems, queries, views
 
 if TYPE_CHECKING:
     from alertsync.models import Run
@@ -40,11 +40,12 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
 
     @routes.post("/reconcile")
     def trigger() -> Response | tuple[str, int]:
-        queries.check(request, "dry_run", "wait")
+        queries.check(request, "dry_run", "wait", "lift")
         dry_run = queries.flag(request, "dry_run")
         wait = queries.whole_seconds(request, "wait", _MAX_WAIT_SECONDS)
+        lift = queries.lifted(request)
         queries.no_body(request)
-        started = triggers.start(dry_run=dry_run)
+        started = triggers.start(dry_run=dry_run, lift=lift)
         run = started.wait(wait)
         return _going_on(started.run_id) if run is None else _answer(services, run)
 
@@ -54,7 +55,10 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
         run = services.store.run(run_id)
         if run is None:
             raise problems.ProblemError(
-                404, "Unknown run", "no run of that id is kept here", "only the newest 50 runs are kept"
+                404,
+                "Unknown run",
+                "no run of that id is kept here",
+                "GET /api/v1/runs lists those that are kept",
             )
         return jsonify(views.run(_as_of_now(services, run)))
 
@@ -142,4 +146,5 @@ def _page(services: Services, run: Run | None, trouble: str, status: int) -> tup
         missing=services.missing,
         last=services.store.standing().last,
         policy=services.settings.policy,
+        attention=attention.of(services, curl=attention.curl(request)),
     ), status

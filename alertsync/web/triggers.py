@@ -54,8 +54,8 @@ class Triggers:
         self._services = services
         self._waiting = threading.BoundedSemaphore(1)
 
-    def start(self, *, dry_run: bool) -> Trigger:
-        """Start a run; raise `NotReadyError` or `RunBusyError` if there can be none now."""
+    def start(self, *, dry_run: bool, lift: frozenset[str] = frozenset()) -> Trigger:
+        """Start a run that lifts these brakes; raise `NotReadyError` or `RunBusyError` if there can be none now."""
         reconciler = self._services.reconciler
         if reconciler is None:
             missing = "; ".join(f"{name} {text}" for name, text in self._services.missing.items())
@@ -66,34 +66,39 @@ class Triggers:
                 "another trigger already waits for a run to end", retry_after=max(int(wait), 5)
             )
         try:
-            return self._begin(reconciler, wait, dry_run=dry_run)
+            return self._begin(reconciler, wait, dry_run=dry_run, lift=lift)
         except BaseException:
             self._waiting.release()
             raise
 
-    def _begin(self, reconciler: Reconciler, wait: float, *, dry_run: bool) -> Trigger:
+    def _begin(self, reconciler: Reconciler, wait: float, *, dry_run: bool, lift: frozenset[str]) -> Trigger:
         now = self._services.clock.now()
         trigger = Trigger(new_run_id(now))
-        self._services.store.save_run(
-            Run(
-                run_id=trigger.run_id,
-                trigger="http",
-                dry_run=dry_run,
-                status=RunStatus.RUNNING,
-                message="the run waits for its turn",
-                started_at=now,
-            )
+        waiting = Run(
+            run_id=trigger.run_id,
+            trigger="http",
+            dry_run=dry_run,
+            status=RunStatus.RUNNING,
+            message="the run waits for its turn",
+            started_at=now,
+            lifted=lift,
         )
+        self._services.store.save_run(waiting)
         threading.Thread(
-            target=self._run, args=(reconciler, trigger, dry_run, wait), name=f"run-{trigger.run_id}"
+            target=self._run, args=(reconciler, trigger, waiting, wait), name=f"run-{trigger.run_id}"
         ).start()
         return trigger
 
-    def _run(self, reconciler: Reconciler, trigger: Trigger, dry_run: bool, wait: float) -> None:
+    def _run(self, reconciler: Reconciler, trigger: Trigger, waiting: Run, wait: float) -> None:
         release = _Once(self._waiting.release)
         try:
             trigger.run = reconciler.run_once(
-                "http", run_id=trigger.run_id, dry_run=dry_run, wait=wait, started=release
+                "http",
+                run_id=trigger.run_id,
+                dry_run=waiting.dry_run,
+                wait=wait,
+                started=release,
+                lift=waiting.lifted,
             )
         except Exception as error:  # noqa: BLE001  it is raised again where the request waits
             trigger.error = error

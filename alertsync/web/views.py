@@ -6,8 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from alertsync.models import Webhook
+
 if TYPE_CHECKING:
-    from alertsync.models import Action, Decision, Run, Silence, Summary, Upstream
+    from alertsync.models import (
+        Action,
+        AlertGroup,
+        Debt,
+        Decision,
+        Delivery,
+        Explanation,
+        Run,
+        Silence,
+        Summary,
+        Upstream,
+    )
 
 
 def run(one: Run) -> dict[str, Any]:
@@ -22,8 +35,11 @@ def run(one: Run) -> dict[str, Any]:
         "run_id": one.run_id,
         "trigger": one.trigger,
         "dry_run": one.dry_run,
+        "lifted": sorted(one.lifted),
+        "brakes": sorted(one.brakes),
         "started_at": _plain(one.started_at),
         "ended_at": _plain(one.ended_at),
+        "wake_at": _plain(one.wake_at),
         "actions": [action(each) for each in one.actions],
         "decisions": [decision(each) for each in one.decisions],
         "decisions_omitted": one.decisions_omitted,
@@ -55,7 +71,43 @@ def decision(one: Decision) -> dict[str, Any]:
             }
             for member in one.members
         ],
+        "absent": list(one.absent),
         "silences": [silence(each) for each in one.silences],
+    }
+
+
+def alert_group(one: AlertGroup) -> dict[str, Any]:
+    """Show what IRM says of an alert group, without its last delivery."""
+    shown: dict[str, Any] = msgspec.to_builtins(one)
+    del shown["last_delivery"]
+    return shown
+
+
+def delivery(one: Delivery) -> dict[str, Any]:
+    """Show a delivery and what it said; `type` is "webhook", "legacy" or "unreadable"."""
+    said: dict[str, Any] = msgspec.to_builtins(one.content)
+    if isinstance(one.content, Webhook):
+        said |= {"firing": sorted(one.content.firing), "resolved": sorted(one.content.resolved)}
+    return {"id": one.id, "created_at": _plain(one.created_at), **said}
+
+
+def debt(one: Debt) -> dict[str, Any]:
+    """Show what a resolve of ours costs, alert by alert; `open` while something of it is still owed."""
+    shown: dict[str, Any] = msgspec.to_builtins(one)
+    return {"id": shown.pop("id"), "open": one.is_open, **shown}
+
+
+def explanation(one: Explanation) -> dict[str, Any]:
+    """Show why an alert group is decided as it is, and all that this rests on."""
+    return {
+        "alert_group": alert_group(one.alert_group),
+        "decision": decision(one.decision) if one.decision else None,
+        "deliveries": [delivery(each) for each in one.deliveries],
+        "deliveries_complete": one.complete,
+        "debts": [debt(each) for each in one.debts],
+        "lease": _plain(one.lease),
+        "sighting": _plain(one.sighting),
+        "actions": [action(each) for each in one.actions],
     }
 
 

@@ -1,12 +1,18 @@
-"""gunicorn's threaded worker, with one difference: what it refuses itself, it refuses as a JSON problem.
+"""gunicorn's threaded worker, with two differences: how it refuses, and how long it waits for slow clients.
 
 A request line or a header that is too long never reaches Flask. gunicorn answers it with an HTML page; our
-users' clients expect what they get everywhere else.
+users' clients expect what they get everywhere else, a JSON problem.
+
+gunicorn gives a thread to a connection once its first byte is there, and then waits for the rest for ever. A few
+clients that stop in the middle, by accident or design, would hold all threads, and the probes would fail with
+them. So each request has a bounded time to arrive, and each part of an answer to be taken.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import time
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
@@ -17,6 +23,62 @@ _HINTS = {
     414: "shorten the address",
     431: "send fewer or shorter headers; a header may have 8190 bytes",
 }
+
+_REQUEST_SECONDS = 10.0
+"""How long we wait for a request, head and body, in all; what the request does in between does not count."""
+_ANSWER_SECONDS = 60.0
+"""How long a client may take to receive what we send at once."""
+
+
+class _ImpatientSocket:
+    """Stands in for a client's socket, and takes a client that is too slow for one that has hung up.
+
+    Waiting is bounded from one `begin` to the next. Once it was too long it stays so: what comes after the gap
+    could be the rest of one request or the beginning of another.
+    """
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401  a socket, of whatever kind gunicorn has
+        self._client = client
+        self._left = _REQUEST_SECONDS
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  the socket's own attribute
+        return getattr(self._client, name)
+
+    def begin(self) -> None:
+        """Begin to wait for a request."""
+        if self._left > 0:
+            self._left = _REQUEST_SECONDS
+
+    def setblocking(self, blocking: bool) -> None:
+        """Wait with a bound where gunicorn would wait for ever."""
+        self._client.settimeout(_ANSWER_SECONDS if blocking else 0)
+
+    def recv(self, size: int) -> bytes:
+        """Receive something; nothing, as if the client had hung up, once its time is over."""
+        asked = self._client.gettimeout()
+        if self._left <= 0:
+            return b""
+        began = time.monotonic()
+        try:
+            self._client.settimeout(self._left if asked is None else min(self._left, asked))
+            received: bytes = self._client.recv(size)
+        except TimeoutError:
+            self._left -= time.monotonic() - began
+            if self._left > 0:
+                raise
+            return b""
+        else:
+            self._left -= time.monotonic() - began
+            return received
+        finally:
+            self._client.settimeout(asked)
+
+    def sendall(self, content: bytes) -> None:
+        """Send everything; a client that does not take it in time is gone."""
+        try:
+            self._client.sendall(content)
+        except TimeoutError:
+            raise BrokenPipeError(errno.EPIPE, "the client takes too long to receive the answer") from None
 
 
 class _ProblemSocket:
@@ -48,6 +110,13 @@ class _ProblemSocket:
 
 class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
     """The gthread worker."""
+
+    def enqueue_req(self, conn: Any) -> None:  # noqa: ANN401  gunicorn ships no types
+        """Hand a connection on which something has arrived, or should soon, to a thread."""
+        if not isinstance(conn.sock, _ImpatientSocket):
+            conn.sock = _ImpatientSocket(conn.sock)
+        conn.sock.begin()
+        super().enqueue_req(conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ANN401  gunicorn ships no types
         """Answer a request that could not be read or handled."""

@@ -75,6 +75,17 @@ BAD_QUERIES = {
     "GET /reconcile?x=1": "'x' is not known",
     "GET /all-alerts?state=active": "'state' is not known",
     "GET /grafana-alerts?page=2": "'page' is not known",
+    "POST /reconcile?lift=everything": "'everything'",
+    "POST /reconcile?lift=": "''",
+    "POST /reconcile?lift=max_actions&lift=gone_ratio": "twice",
+    "GET /api/v1/runs?limit=0": "'0'",
+    "GET /api/v1/runs?before=nonsense": "no cursor",
+    "GET /api/v1/runs?page=2": "'page' is not known",
+    "GET /api/v1/actions?alert_group_id=": "no id",
+    "GET /api/v1/actions?limit=501": "'501'",
+    "GET /api/v1/debts?state=paid": "'paid'",
+    "GET /api/v1/debts?before=%00": "no cursor",
+    "GET /api/v1/alert-groups/I1?live=true": "'live' is not known",
 }
 
 
@@ -128,6 +139,11 @@ def test_an_unknown_path_leads_to_what_is_there(service: Service) -> None:
     assert service.get("/", headers=HTML).headers["Location"] == "/reconcile"
 
 
+@pytest.mark.parametrize("name", ["NOBODY", "..%2f..%2fusers", "a" * 65, "%F0%9F%90%8D"])
+def test_an_unknown_alert_group_is_a_404(service: Service, name: str) -> None:
+    problem(service.get(f"/api/v1/alert-groups/{name}"), 404)
+
+
 @pytest.mark.parametrize("run_id", ["none", "..%2f..%2fstanding", "20260101T000000-ffffff", "a" * 65])
 def test_an_unknown_run_is_a_404(service: Service, run_id: str) -> None:
     problem(service.get(f"/api/v1/runs/{run_id}"), 404)
@@ -144,6 +160,9 @@ def test_an_unknown_run_is_a_404(service: Service, run_id: str) -> None:
         ("POST", "/all-alerts", {"GET"}),
         ("PATCH", "/grafana-alerts", {"GET"}),
         ("PROPFIND", "/", {"GET"}),
+        ("POST", "/api/v1/runs", {"GET"}),
+        ("DELETE", "/api/v1/debts", {"GET"}),
+        ("POST", "/api/v1/alert-groups/I1", {"GET"}),
     ],
 )
 def test_a_wrong_method_is_told_the_right_one(
@@ -204,6 +223,9 @@ def test_an_upstream_that_fails_is_a_gateway_error_and_never_a_stack_trace(
     settings = world.settings(ALERTMANAGER_HOST="127.0.0.1:1")
     with Service(tmp_path_factory.mktemp("without-alertmanager"), settings) as alone:
         assert "the connection is refused" in problem(alone.get("/all-alerts"), 502)["detail"]
+        (group,) = world.irm.model.groups()
+        explained = problem(alone.get(f"/api/v1/alert-groups/{group.id}"), 502)
+        assert explained["title"] == "Alertmanager gave no usable answer"
         failed = problem(alone.post_reconcile(), 500)
         assert failed["detail"].startswith("nothing was done: Alertmanager at http://127.0.0.1:1")
         assert failed["run_id"]
@@ -220,6 +242,32 @@ def test_an_upstream_that_fails_is_a_gateway_error_and_never_a_stack_trace(
         page = alone.post_reconcile(headers=HTML)
         assert page.status_code == 500
         assert "nothing was done: Alertmanager" in page.text
+
+
+# --- What was done and is owed ----------------------------------------------------------------------------
+
+
+def test_what_was_done_and_is_owed_can_be_read(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with simulated_world() as world:
+        world.fire("NodeDown")
+        world.silence("NodeDown")
+        with Service(tmp_path_factory.mktemp("service"), world.settings()) as service:
+            done = service.reconcile()
+            group = world.irm.group("NodeDown")
+            (listed,) = service.get("/api/v1/runs").json()["items"]
+            assert listed["run_id"] == done["run_id"]
+            (action,) = service.get(f"/api/v1/actions?alert_group_id={group.id}").json()["items"]
+            assert (action["kind"], action["outcome"]) == ("resolve", "resolved")
+            (debt,) = service.get("/api/v1/debts").json()["items"]
+            assert (debt["alert_group_id"], debt["open"]) == (group.id, True)
+            explained = service.get(f"/api/v1/alert-groups/{group.id}").json()
+            assert explained["debts"] == [debt]
+            assert explained["actions"] == [action]
+            owing = service.get("/readyz").json()["attention"]["owing"]
+            assert [one["alert_group_id"] for one in owing] == [group.id]
+            page = service.get("/reconcile", headers=HTML).text
+            assert "Owed pages" in page
+            assert "NodeDown" in page
 
 
 # --- Who may press the button -----------------------------------------------------------------------------

@@ -69,12 +69,13 @@ def runs_begun(world: World) -> list[float]:
 def test_of_three_workers_exactly_one_runs_the_loop(tmp_path: Path, world: World) -> None:
     with service_of(tmp_path, world, WEB_CONCURRENCY="3", RECONCILE_INTERVAL="1") as service:
         expect("three workers live", lambda: len(service.workers()) == 3)
-        service.observe_runs(3)
+        service.observe_runs(4)
         assert len(service.events(LEADS)) == 1
         assert service.leader() in service.workers()
         # Three loops would ask three times as often.
         gaps = [later - earlier for earlier, later in pairwise(runs_begun(world))]
-        assert min(gaps) > 0.7, gaps
+        # The first run makes the database before it asks, so that the second follows it sooner.
+        assert min(gaps[1:]) > 0.7, gaps
         # And any worker tells of what the one found.
         answers = {service.metric("alertmanager_last_reconciliation_success") for _ in range(9)}
         assert answers == {1}
@@ -378,15 +379,17 @@ def test_a_state_directory_that_cannot_be_used_is_told_loudly_and_kills_nothing(
     in_its_place.write_text("not a directory")
     settings = {"STATE_DIR": str(in_its_place), "RECONCILE_INTERVAL": "1", "WEB_CONCURRENCY": "2"}
     with service_of(tmp_path, world, **settings) as service:
-        world.irm.until_resolved("DiskFull")
-        service.observe_runs(1)
+        service.observe_runs(2)
+        # What a resolve would owe cannot be written down, so nothing is resolved.
+        assert world.irm.resolves == []
+        assert service.metric("alertsync_state_degraded") == 1
         loud = [one for one in service.events() if "STATE_DIR" in one["event"]]
         assert loud
         assert {one["level"] for one in loud} == {"error"}
         assert str(in_its_place) in loud[0]["event"]
         assert len(service.events(LEADS)) == 1
         assert service.get("/readyz").status_code == 200
-        assert service.metric("alertmanager_inconsistencies_resolved_total") == 1
+        assert service.metric("alertmanager_inconsistencies_found") == 1
         assert service.post_reconcile().status_code in (200, 409)
         # The command line has no master that could lend it another place.
         ran = command("run", home=tmp_path, settings={**world.settings(), "STATE_DIR": str(in_its_place)})
@@ -399,11 +402,11 @@ def test_a_state_directory_that_becomes_unwritable_is_told_and_kills_nothing(
 ) -> None:
     with service_of(tmp_path, world, RECONCILE_INTERVAL="1") as service:
         service.observe_runs(1)
-        # Permissions do not stop root, so the place where runs are kept becomes a file.
-        runs = service.state_dir / "runs"
-        runs.rename(service.state_dir / "moved")
-        runs.write_text("in the way")
-        service.wait_for("STATE_DIR cannot be written: other workers do not see this run")
+        # Permissions do not stop root, so a directory takes the place of the database.
+        database = service.state_dir / "alertsync.db"
+        database.rename(service.state_dir / "moved")
+        database.mkdir()
+        expect("it says so", lambda: service.metric("alertsync_state_degraded") == 1)
         service.observe_runs(1)
         assert service.get("/healthz").status_code == 200
         assert service.get("/readyz").status_code == 200
@@ -437,7 +440,7 @@ def test_every_line_of_the_log_is_one_json_object_and_the_token_is_nowhere(
     settings = {"RECONCILE_INTERVAL": "1", "ALERTMANAGER_TOKEN": "alertmanager-secret", "LOG_LEVEL": "debug"}
     with service_of(tmp_path, world, **settings) as service:
         faults = (
-            Fault("status", path="/resolve/", times=2, status=403, body=b'{"detail": "Invalid token."}'),
+            Fault("status", path="/resolve/", times=2, status=500, body=b'{"detail": "Oops."}'),
             Fault("status", path="/alert_groups/", times=3, status=500, body=b"<html>oops</html>"),
             Fault("not_json", path="/integrations/", times=1),
             Fault("cut", path="/integrations/", times=1),

@@ -38,7 +38,7 @@ def problems(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, str
 
 def test_nothing_set_is_a_service_that_waits_for_irm() -> None:
     settings = config.load()
-    assert settings.alertmanager.url == "http://localhost:9093"
+    assert settings.alertmanager.urls == ("http://localhost:9093",)
     assert set(settings.irm.problems) == {"GRAFANA_IRM_URL", "GRAFANA_IRM_TOKEN"}
     assert settings.interval == 0
     assert settings.policy.min_silence_remaining == timedelta(seconds=60)
@@ -46,7 +46,7 @@ def test_nothing_set_is_a_service_that_waits_for_irm() -> None:
 
 
 BAD = {
-    "ALERTMANAGER_HOST": ["", "ftp://x", "http://", "a b:9093", "http://u:p@host:9093", "one:9093,two:9093", "host:notaport"],
+    "ALERTMANAGER_HOST": ["", "ftp://x", "http://", "a b:9093", "http://u:p@host:9093", ",", ",".join(f"am{n}" for n in range(17)), "one:9093,host:notaport"],
     "ALERTMANAGER_TIMEOUT": ["soon", "0", "-1", "nan", "inf"],
     "IRM_INTEGRATION_IDS": [","],
     "ALERTMANAGER_EXTERNAL_URLS": [",", "alertmanager:9093"],
@@ -61,7 +61,14 @@ BAD = {
     "PORT": ["0", "65536", "http"],
     "WEB_CONCURRENCY": ["0", "many"],
     "WEB_THREADS": ["1", "4"],
-    "ON_SILENCED": ["silence", "ignore"],
+    "ON_SILENCED": ["mirror", "ignore"],
+    "ON_GONE": ["silence", "yes"],
+    "REPAGE": ["maybe"],
+    "SILENCE_LEASE": ["59", "86401", "0", "-1", "nan", "long"],
+    "ABSENCE_AFTER": ["0", "59", "soon"],
+    "ADOPT_WITHIN": ["-1", "a day"],
+    "MAX_GONE_RATIO": ["-0.1", "1.1", "20%", "nan"],
+    "HISTORY_RETENTION": ["0", "1.5", "3651", "forever"],
     "DRY_RUN": ["maybe"],
     "RESOLUTION_NOTES": ["2"],
     "MAX_ACTIONS_PER_RUN": ["0", "-1"],
@@ -109,7 +116,13 @@ HOSTS = {
 def test_alertmanager_is_named_as_people_name_it(
     monkeypatch: pytest.MonkeyPatch, given: str, understood: str
 ) -> None:
-    assert read(monkeypatch, ALERTMANAGER_HOST=given).alertmanager.url == understood
+    assert read(monkeypatch, ALERTMANAGER_HOST=given).alertmanager.urls == (understood,)
+
+
+def test_peers_are_named_with_commas_and_each_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = "am-0:9093, https://am-1.example/x/ ,http://am-0:9093/,am-0:9093/api/v2/"
+    urls = read(monkeypatch, ALERTMANAGER_HOST=given).alertmanager.urls
+    assert urls == ("http://am-0:9093", "https://am-1.example/x")
 
 
 IRM_URLS = {
@@ -185,4 +198,79 @@ def test_a_password_that_guards_nothing_yet_is_told(monkeypatch: pytest.MonkeyPa
     assert config.without_effect() == []
     monkeypatch.setenv("WEB_PASSWORD_FILE", "/run/secrets/web")
     monkeypatch.setenv("ON_GONE", "resolve")
-    assert config.without_effect() == ["WEB_PASSWORD_FILE", "ON_GONE"]
+    assert config.without_effect() == ["WEB_PASSWORD_FILE"]
+
+
+def test_the_policy_is_read_as_it_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(
+        monkeypatch,
+        ON_SILENCED="Silence",
+        ON_GONE="resolve",
+        REPAGE="false",
+        RESOLUTION_NOTES="no",
+        SILENCE_LEASE="60",
+        ABSENCE_AFTER="60",
+        ABSENCE_WATCHDOG=" Watchdog ",
+        ADOPT_WITHIN="0",
+        MAX_GONE_RATIO="1",
+        HISTORY_RETENTION="3650",
+    )
+    policy = settings.policy
+    assert (policy.on_silenced, policy.on_gone, policy.repage, policy.notes) == (
+        "silence",
+        "resolve",
+        False,
+        False,
+    )
+    assert settings.irm.resolution_notes is False
+    assert policy.silence_lease == policy.absence_after == timedelta(seconds=60)
+    assert (policy.absence_watchdog, policy.max_gone_ratio) == ("Watchdog", 1.0)
+    assert (settings.adopt_within, settings.history_retention) == (0, timedelta(days=3650))
+
+
+ODD = {"REPAGE": "false", "RECONCILE_INTERVAL": "60"}
+WARNED = [
+    pytest.param({"RECONCILE_INTERVAL": "60"}, "", id="nothing to say"),
+    pytest.param({}, "the loop is off", id="debts are paid only when something triggers a run"),
+    pytest.param(ODD, "REPAGE=false with ON_SILENCED=resolve", id="a resolve without a page after it"),
+    pytest.param({**ODD, "ON_SILENCED": "report"}, "", id="without resolves nothing is owed"),
+    pytest.param({"RECONCILE_INTERVAL": "450", "ON_SILENCED": "silence"}, "", id="in time for the lease"),
+    pytest.param({"RECONCILE_INTERVAL": "451", "ON_SILENCED": "silence"}, "half of SILENCE_LEASE", id="too late for the lease"),
+    pytest.param({"RECONCILE_INTERVAL": "451"}, "", id="without leases the interval may be long"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("variables", "says"), WARNED)
+def test_what_is_hardly_meant_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], says: str
+) -> None:
+    found = config.warnings(read(monkeypatch, **variables))
+    assert len(found) == bool(says)
+    assert says in "".join(found)
+
+
+CREDENTIALS = [
+    ("ALERTMANAGER_HOST", "ann:pa55word@host:9093"),
+    ("ALERTMANAGER_HOST", "ok:9093,ann:pa55word@host"),
+    ("ALERTMANAGER_HOST", "ann:pa55word@ho st"),
+    ("ALERTMANAGER_HOST", "ftp://ann:pa55word@host"),
+    ("ALERTMANAGER_HOST", "https://host/?key=pa55word"),
+    ("ALERTMANAGER_HOST", "host/#pa55word"),
+    ("GRAFANA_IRM_URL", "ann:pa55word@irm.example"),
+    ("GRAFANA_IRM_URL", "irm.example?token=pa55word"),
+    ("ALERTMANAGER_EXTERNAL_URLS", "ann:pa55word@am"),
+    ("RECONCILE_INTERVAL", "pa55word@60"),
+    ("ON_SILENCED", "pa55word?"),
+    ("ALERT_LABELS", "team,pa55word@x"),
+    ("IRM_RATE_LIMIT", "#pa55word"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), CREDENTIALS)
+def test_a_value_that_may_hold_credentials_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(monkeypatch, **{name: value})
+    assert name in str(caught.value)
+    assert "pa55word" not in str(caught.value)

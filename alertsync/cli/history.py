@@ -1,0 +1,114 @@
+"""`history`: what was done and is owed, newest first, without the service and without reaching anything."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from alertsync.cli.tables import moment, table
+from alertsync.errors import AlertsyncError
+from alertsync.models import Owing
+from alertsync.web import views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from alertsync.models import Action, Debt, Summary
+    from alertsync.services import Services
+    from alertsync.store import Page
+
+_MAX_TITLE = 40
+
+
+def show(services: Services, *, what: str, limit: int, before: str | None, as_json: bool) -> int:
+    """Print a page of the runs, actions or debts (`what`), and give the exit status."""
+    store = services.store
+    try:
+        if what == "actions":
+            return _print(
+                services, store.actions(limit=limit, before=before), views.action, _actions, as_json
+            )
+        if what == "debts":
+            return _print(services, store.debts(limit=limit, before=before), views.debt, _debts, as_json)
+        return _print(services, store.runs(limit=limit, before=before), views.summary, _runs, as_json)
+    except ValueError:
+        raise HistoryError(
+            "--before is no cursor of this list: take the one that the page before it ended with"
+        ) from None
+
+
+class HistoryError(AlertsyncError):
+    """The history cannot be shown as asked."""
+
+
+def _print(
+    services: Services,
+    page: Page[Any],
+    view: Callable[[Any], Any],
+    layout: Callable[[Sequence[Any]], str],
+    as_json: bool,
+) -> int:
+    if services.store.degraded:
+        sys.stderr.write(
+            f"alertsync: the store is degraded, and this may lack much: {services.store.degraded}\n"
+        )
+    if as_json:
+        json.dump({"items": [view(one) for one in page.items], "next": page.next}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    sys.stdout.write(f"{layout(page.items)}\n" if page.items else "nothing is recorded\n")
+    if page.next:
+        sys.stdout.write(f"\nmore with --before {page.next}\n")
+    return 0
+
+
+def _runs(runs: Sequence[Summary]) -> str:
+    rows = [
+        (
+            one.run_id,
+            moment(one.started_at),
+            one.trigger,
+            f"{one.status.value}{' (dry run)' if one.dry_run else ''}",
+            one.message,
+        )
+        for one in runs
+    ]
+    return table(("RUN", "STARTED", "TRIGGER", "STATUS", "MESSAGE"), rows)
+
+
+def _actions(actions: Sequence[Action]) -> str:
+    rows = [
+        (
+            moment(one.at),
+            one.alert_group_id,
+            one.title[:_MAX_TITLE],
+            one.kind.value,
+            one.outcome.value.replace("_", " "),
+            "; ".join(filter(None, (one.reason, one.detail))),
+        )
+        for one in actions
+    ]
+    return table(("TIME", "ALERT GROUP", "TITLE", "ACTION", "OUTCOME", "WHY"), rows)
+
+
+def _debts(debts: Sequence[Debt]) -> str:
+    rows = [
+        (
+            moment(one.made_at),
+            one.alert_group_id,
+            one.title[:_MAX_TITLE],
+            _states(one),
+            moment(one.silenced_until) if one.is_open else "",
+            next((alert.alarm for alert in one.alerts if alert.alarm), one.reason),
+        )
+        for one in debts
+    ]
+    return table(("MADE", "ALERT GROUP", "TITLE", "ALERTS", "SILENCED UNTIL", "WHY"), rows)
+
+
+def _states(debt: Debt) -> str:
+    if debt.void:
+        return "void"
+    states = [alert.state for alert in debt.alerts]
+    return ", ".join(f"{states.count(state)} {state}" for state in Owing if state in states)
