@@ -12,13 +12,15 @@ from datetime import timedelta
 from alertsync.simulator.alertmanager_text import duration_text, equality_matchers, route_key
 
 GROUP_BY_ALL = "..."
+ALWAYS = "always"
+"""The mute time that holds at all times; of every other the simulator is told when, and the real one never has it."""
 
 
 @dataclass(frozen=True)
 class Route:
     """Where alerts go: a receiver, and the labels by which they are grouped (``("...",)``: by all).
 
-    ``matchers`` are equalities. Of a list of routes the first that matches wins, unless it says
+    ``matchers`` are equalities, ``mute_times`` the names of the times at which it is mute. Of a list of routes the first that matches wins, unless it says
     ``continue_``; the last one is the default (Alertmanager's root route) and has no matchers.
     """
 
@@ -26,6 +28,7 @@ class Route:
     group_by: tuple[str, ...]
     matchers: Mapping[str, str] = field(default_factory=dict)
     continue_: bool = False
+    mute_times: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -88,6 +91,11 @@ class Configuration:
         """The names of all receivers, the default first."""
         return list(dict.fromkeys([self.routes[-1].receiver, *(route.receiver for route in self.routes)]))
 
+    @property
+    def mute_times(self) -> list[str]:
+        """The names of all mute times that routes have."""
+        return sorted({name for route in self.routes for name in route.mute_times})
+
     def match(self, labels: Mapping[str, str]) -> list[Route]:
         """Return the routes that an alert with these labels takes: one, or more by ``continue_``."""
         taken: list[Route] = []
@@ -108,6 +116,7 @@ class Configuration:
         document = {
             "global": {"resolve_timeout": "5m"},
             "route": root,
+            "time_intervals": [_time_interval(name) for name in self.mute_times],
             "inhibit_rules": [_inhibit_rule(rule) for rule in self.inhibit_rules],
             "receivers": [self._receiver(name) for name in self.receivers],
             "templates": [],
@@ -129,7 +138,14 @@ def _route(route: Route) -> dict[str, object]:
     text: dict[str, object] = {"receiver": route.receiver, "group_by": list(route.group_by)}
     if route.matchers:
         text["matchers"] = equality_matchers(route.matchers)
+    if route.mute_times:
+        text["mute_time_intervals"] = list(route.mute_times)
     return {**text, "continue": route.continue_}
+
+
+def _time_interval(name: str) -> dict[str, object]:
+    years = "1970:2999" if name == ALWAYS else "1970"
+    return {"name": name, "time_intervals": [{"years": [years]}]}
 
 
 def _inhibit_rule(rule: InhibitRule) -> dict[str, object]:

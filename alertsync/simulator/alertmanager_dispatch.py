@@ -6,7 +6,7 @@ back is already in the log and is not notified again, and one that ends while si
 ``dispatch/dispatch.go``, ``notify/notify.go``, ``types/types.go``.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -89,13 +89,17 @@ class Groups:
             if not group.flushed and alert.starts_at + wait < now:
                 group.due = now
 
-    def due(self, now: datetime) -> list[AggregationGroup]:
-        """Return the groups whose turn it is, and set their next turn."""
+    def due(self, now: datetime, busy: timedelta = timedelta()) -> list[AggregationGroup]:
+        """Return the groups whose turn it is, and set their next turn; a turn lasts as long as it is ``busy``."""
         due = [group for group in self._groups.values() if group.due <= now]
         for group in due:
-            group.due = now + self._configuration.group_interval
+            group.due = now + max(self._configuration.group_interval, busy)
             group.flushed = True
         return due
+
+    def next_due(self) -> datetime | None:
+        """Return when the next group has its turn; None without groups."""
+        return min((group.due for group in self._groups.values()), default=None)
 
     def sweep(self, now: datetime) -> None:
         """Drop empty groups, as rarely as Alertmanager does: until then a new alert waits group_interval."""
@@ -115,12 +119,20 @@ class LogEntry:
     resolved: frozenset[str]
 
 
-class NotificationLog:
-    """What each receiver was told, so that it is not told again. Survives a restart."""
+LogKey = tuple[str, str]
+"""The receiver and the groupKey."""
 
-    def __init__(self, repeat_interval: timedelta) -> None:
+
+class NotificationLog:
+    """What each receiver was told, so that it is not told again. Survives a restart.
+
+    ``tell`` is called with each entry that is written here, so that peers can be told.
+    """
+
+    def __init__(self, repeat_interval: timedelta, tell: Callable[[LogKey, LogEntry], None]) -> None:
         self._repeat_interval = repeat_interval
-        self._entries: dict[tuple[str, str], LogEntry] = {}
+        self._tell = tell
+        self._entries: dict[LogKey, LogEntry] = {}
 
     def needs(self, group: AggregationGroup, alerts: Sequence[Alert], now: datetime) -> bool:
         """Tell whether these alerts, muted ones already taken out, are worth a notification."""
@@ -136,7 +148,15 @@ class NotificationLog:
 
     def write(self, group: AggregationGroup, alerts: Sequence[Alert], now: datetime) -> None:
         """Remember that the group's receiver was told about these alerts."""
-        self._entries[group.route.receiver, group.key] = _entry(alerts, now)
+        key = (group.route.receiver, group.key)
+        self._entries[key] = _entry(alerts, now)
+        self._tell(key, self._entries[key])
+
+    def hear(self, key: LogKey, entry: LogEntry) -> None:
+        """Take what a peer wrote, unless what stands here is newer."""
+        known = self._entries.get(key)
+        if known is None or known.at < entry.at:
+            self._entries[key] = entry
 
 
 def _entry(alerts: Sequence[Alert], now: datetime) -> LogEntry:

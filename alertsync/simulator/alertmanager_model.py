@@ -5,34 +5,28 @@ A real Alertmanager cannot be told what time it is, never says ``unprocessed``, 
 like the real one is not claimed but tested: one suite runs against both.
 """
 
-import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from alertsync.simulator.alertmanager_config import Configuration, InhibitRule, Route
-from alertsync.simulator.alertmanager_dispatch import (
-    AggregationGroup,
-    Alert,
-    Groups,
-    NotificationLog,
-    merge,
-)
-from alertsync.simulator.alertmanager_silences import (
-    Silence,
-    SilenceNotFoundError,
-    SilenceRefusedError,
-    Silences,
-    equality,
-)
+from alertsync.simulator.alertmanager_dispatch import Alert, Groups
+from alertsync.simulator.alertmanager_gossip import Gossip
+from alertsync.simulator.alertmanager_notifier import Notifier
+from alertsync.simulator.alertmanager_silences import Silence, SilenceNotFoundError, SilenceRefusedError
+from alertsync.simulator.alertmanager_state import GENERATOR_URL, KEEPS_FIRING, State
 from alertsync.simulator.alertmanager_text import Matcher, fingerprint
 from alertsync.simulator.alertmanager_views import GroupView, Keep, Sighting, view_groups
-from alertsync.simulator.alertmanager_webhook import Send, post, webhook_payload
+from alertsync.simulator.alertmanager_webhook import Send, post
 
 __all__ = [
+    "GENERATOR_URL",
+    "KEEPS_FIRING",
+    "RESOLVE_TIMEOUT",
     "Alert",
     "Alertmanager",
+    "Gossip",
     "GroupView",
     "InhibitRule",
     "Matcher",
@@ -44,19 +38,18 @@ __all__ = [
     "fingerprint",
 ]
 
-KEEPS_FIRING = timedelta(days=30)
 RESOLVE_TIMEOUT = timedelta(minutes=5)
-GENERATOR_URL = "http://prometheus.example:9090/graph"
 _UTF8_SINCE = (0, 28)
+_ENDED_ALERTS_STAY = timedelta(minutes=30)
 
 
-class Alertmanager:
+class Alertmanager(State):
     """Alerts, silences, inhibition, mute times, the dispatcher and its notification log.
 
     ``clock`` returns an aware time in UTC. ``webhooks`` maps a receiver to the URL that it posts to,
     ``max_alerts`` to the length at which its webhooks are cut. ``send`` posts a payload and tells whether it
-    was taken; what was not is tried again at the group's next turn. Of the values below, tests may set
-    ``unprocessed`` (fingerprints to report so) and ``cluster_status`` (``settling``, ``disabled``).
+    was taken; what was not is tried again at the group's next turn. With ``gossip`` it is a peer of that cluster.
+    Of the values below, tests may set ``cluster_status`` (``settling``, ``disabled``).
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting of the real program, and named at the call
@@ -74,128 +67,66 @@ class Alertmanager:
         version: str = "0.28.1",
         seed: int = 0,
         send: Send | None = None,
+        gossip: Gossip | None = None,
     ) -> None:
-        self.configuration = Configuration(
-            routes, webhooks, group_wait, group_interval, repeat_interval, inhibit_rules, max_alerts or {}
-        )
         self.external_url = external_url
         self.version = version
         self.since_028 = tuple(int(part) for part in version.split(".")[:2]) >= _UTF8_SINCE
-        self.clock = clock
-        self.started_at = clock()
-        self.cluster_status = "ready"
-        self.unprocessed: set[str] = set()
-        self._send = send or post
-        self._lock = threading.RLock()
+        configuration = Configuration(
+            routes, webhooks, group_wait, group_interval, repeat_interval, inhibit_rules, max_alerts or {}
+        )
+        super().__init__(clock, configuration, seed=seed, gossip=gossip, utf8_names=self.since_028)
+        self.started_at = self._settled_at = clock()
+        self._cluster_status = "ready"
         self._turn = threading.Lock()
-        self._muted: set[str] = set()
-        self._alerts: dict[str, Alert] = {}
-        self._groups = Groups(self.configuration)
-        self._log = NotificationLog(repeat_interval)
-        self._silences = Silences(random.Random(seed), utf8_names=self.since_028)
+        self._reloaded = False
+        self._notifier = Notifier(external_url, self._log, send or post)
+        self.unprocessed = self._suppression.unprocessed
 
-    def fire(
-        self,
-        labels: Mapping[str, str],
-        annotations: Mapping[str, str] | None = None,
-        *,
-        starts_at: datetime | None = None,
-        ends_at: datetime | None = None,
-    ) -> str:
-        """Let an alert fire until it is ended (or until ``ends_at``); return its fingerprint.
+    @property
+    def cluster_status(self) -> str:
+        """What ``/api/v2/status`` says of the cluster: ``settling`` for some time after a start of a peer."""
+        return "settling" if self.clock() < self._settled_at else self._cluster_status
 
-        An alert that fires already keeps its start.
+    @cluster_status.setter
+    def cluster_status(self, status: str) -> None:
+        self._cluster_status = status
+
+    def restart(self, *, settles_in: timedelta = timedelta()) -> None:
+        """Forget all alerts, as a restart does; silences and the notification log stay.
+
+        A peer of a cluster notifies nobody until it has settled.
         """
-        now = self.clock()
-        alert = Alert(
-            labels, annotations or {}, starts_at or now, ends_at or now + KEEPS_FIRING, now, GENERATOR_URL
-        )
-        return self.put_alert(alert)
-
-    def end(self, labels: Mapping[str, str]) -> None:
-        """Let the alert with exactly these labels resolve now."""
-        with self._lock:
-            now = self.clock()
-            known = self._alerts.get(fingerprint(labels)) or Alert(labels, {}, now, now, now)
-            self.put_alert(replace(known, ends_at=now, updated_at=now))
-
-    def put_alert(self, alert: Alert) -> str:
-        """Take an alert as posted, and return its fingerprint; one that overlaps a known alert joins it.
-
-        Raises ValueError, with Alertmanager's words, for an alert that it would refuse.
-        """
-        labels = {name: value for name, value in alert.labels.items() if value}
-        alert = replace(alert, labels=labels, annotations=dict(alert.annotations))
-        if not alert.labels:
-            raise ValueError("at least one label pair required")
-        if alert.ends_at < alert.starts_at:
-            raise ValueError("start time must be before end time")
-        with self._lock:
-            now = self.clock()
-            old = self._alerts.get(alert.fingerprint)
-            merged = merge(old, alert, now) if old else alert
-            self._alerts[alert.fingerprint] = merged
-            self._groups.take(merged, now)
-        return alert.fingerprint
-
-    def silence(
-        self,
-        matchers: Mapping[str, str] | Sequence[Matcher],
-        *,
-        duration: timedelta,
-        created_by: str,
-        comment: str,
-        starts_at: datetime | None = None,
-    ) -> str:
-        """Create a silence and return its id; a mapping means equality, a later start means pending."""
-        begin = starts_at or self.clock()
-        return self.put_silence(
-            Silence("", equality(matchers), begin, begin + duration, begin, created_by, comment)
-        )
-
-    def put_silence(self, silence: Silence) -> str:
-        """Create a silence (empty id) or change one, and return its id, which may be a new one."""
-        with self._lock:
-            return self._silences.put(silence, self.clock())
-
-    def expire(self, silence_id: str) -> None:
-        """End a silence now; SilenceNotFoundError for an unknown id."""
-        with self._lock:
-            self._silences.expire(silence_id, self.clock())
-
-    def get_silence(self, silence_id: str) -> Silence:
-        """Return one silence; SilenceNotFoundError for an unknown id."""
-        with self._lock:
-            return self._silences.get(silence_id)
-
-    def silences(self) -> list[Silence]:
-        """Return all silences, expired ones too, in the order of the API."""
-        with self._lock:
-            return self._silences.listed(self.clock())
-
-    def mute(self, receiver: str, muted: bool) -> None:
-        """Begin or end a mute time on the routes of a receiver; the API shows it from their next turn on."""
-        with self._lock:
-            (self._muted.add if muted else self._muted.discard)(receiver)
-
-    def restart(self) -> None:
-        """Forget all alerts, as a restart does; silences and the notification log stay."""
         with self._lock:
             self._alerts.clear()
-            self._groups = Groups(self.configuration)
+            self._forget_groups()
             self.started_at = self.clock()
+            self._settled_at = self.started_at + settles_in
+
+    def reload(self, routes: Sequence[Route]) -> None:
+        """Take new routes, as a reload of the configuration does; alerts, silences and the log stay.
+
+        The groups are made anew: until the next turn, the API shows alerts that stand in no group.
+        """
+        with self._lock:
+            self.configuration = replace(self.configuration, routes=routes)
+            self._suppression.configuration = self.configuration
+            self._forget_groups()
+            self._reloaded = True
 
     def alerts(self, keep: Keep) -> list[Sighting]:
         """Return the alerts that have not ended and that ``keep`` accepts, by fingerprint."""
-        with self._lock:
-            sightings = (self._sight(alert) for _, alert in sorted(self._alerts.items()))
+        with self._now() as now:
+            sightings = (self._suppression.sight(alert, now) for _, alert in sorted(self._alerts.items()))
             return [sighting for sighting in sightings if sighting and keep(sighting)]
 
     def groups(self, keep: Keep, keep_receiver: Callable[[str], bool]) -> list[GroupView]:
         """Return the aggregation groups of these receivers with the alerts that ``keep`` accepts."""
-        with self._lock:
+        with self._now() as now:
             groups = [group for group in self._groups if keep_receiver(group.route.receiver)]
-            return view_groups(groups, self._sight, keep, show_mutes=self.since_028)
+            return view_groups(
+                groups, lambda alert: self._suppression.sight(alert, now), keep, show_mutes=self.since_028
+            )
 
     def tick(self) -> None:
         """Give every aggregation group its turn that is due.
@@ -203,64 +134,44 @@ class Alertmanager:
         Webhooks are posted outside the lock, so that their receivers may ask this Alertmanager meanwhile.
         """
         with self._turn:
-            with self._lock:
-                self._groups.sweep(self.clock())
-                due = self._groups.due(self.clock())
-            for group in due:
-                self._flush(group)
+            with self._now() as now:
+                if now < self._settled_at:
+                    return
+                self._route_again(now)
+                self._groups.sweep(now)
+                patience = self._peer.patience
+                for group in self._groups.due(now, patience):
+                    self._notifier.begin(group, self._suppression, now, now + patience)
+            while True:
+                with self._now() as now:
+                    news = self._notifier.next_news(now)
+                if news is None:
+                    return
+                taken = self._notifier.send(news, self.configuration)
+                with self._lock:
+                    self._notifier.end(news, taken=taken)
+
+    def next_turn(self) -> datetime | None:
+        """Return when something happens here by itself next: a turn, or a silence that begins or ends."""
+        with self._now() as now:
+            times = [self._groups.next_due(), self._notifier.next_at(), self._silences.next_change(now)]
+            if self._reloaded:
+                times.append(now)
+            return min((max(time, self._settled_at) for time in times if time), default=None)
 
     def run(self, stop: threading.Event, every: float = 0.2) -> None:
         """Tick every so many seconds until told to stop."""
         while not stop.wait(every):
             self.tick()
 
-    def _flush(self, group: AggregationGroup) -> None:
-        with self._lock:
-            now = self.clock()
-            alerts = group.sorted_alerts()
-            heard = self._unmuted(group, alerts, now)
-            needed = self._log.needs(group, heard, now) if heard else False
-        if needed and not self._notify(group, heard, now):
-            return
-        with self._lock:
-            if needed:
-                self._log.write(group, heard, now)
-            group.forget([alert for alert in alerts if alert.resolved(now)])
+    def _forget_groups(self) -> None:
+        self._groups = Groups(self.configuration)
+        self._notifier.forget()
 
-    def _unmuted(self, group: AggregationGroup, alerts: list[Alert], now: datetime) -> list[Alert]:
-        """Return the alerts that neither inhibition, nor a mute time, nor a silence holds back."""
-        heard = [alert for alert in alerts if not self._inhibitors(alert)]
-        if heard:
-            receiver = group.route.receiver
-            group.muted_by = (f"{receiver}-muted",) if receiver in self._muted else ()
-        if group.muted_by:
-            return []
-        return [alert for alert in heard if not self._silences.holding(alert.labels, now)]
-
-    def _notify(self, group: AggregationGroup, alerts: list[Alert], now: datetime) -> bool:
-        receiver = group.route.receiver
-        url = self.configuration.webhooks.get(receiver)
-        limit = self.configuration.max_alerts.get(receiver, 0)
-        payload = webhook_payload(group, alerts, now, external_url=self.external_url, max_alerts=limit)
-        return url is None or self._send(url, payload)
-
-    def _sight(self, alert: Alert) -> Sighting | None:
-        """Return what the API says about an alert; None once it has ended."""
-        if alert.resolved(self.clock()):
-            return None
-        receivers = tuple(route.receiver for route in self.configuration.match(alert.labels))
-        if alert.fingerprint in self.unprocessed:
-            return Sighting(alert, receivers, "unprocessed")
-        silenced_by = self._silences.holding(alert.labels, self.clock())
-        inhibited_by = self._inhibitors(alert)
-        state = "suppressed" if silenced_by or inhibited_by else "active"
-        return Sighting(alert, receivers, state, silenced_by, inhibited_by)
-
-    def _inhibitors(self, alert: Alert) -> tuple[str, ...]:
-        """Return the fingerprint of one alert that inhibits this one, as Alertmanager names only one."""
-        now = self.clock()
-        for rule in self.configuration.inhibit_rules:
-            for source in self._alerts.values():
-                if not source.resolved(now) and rule.inhibits(source.labels, alert.labels):
-                    return (source.fingerprint,)
-        return ()
+    def _route_again(self, now: datetime) -> None:
+        """Put all alerts into the groups of new routes, those too whose end is not forgotten yet."""
+        if self._reloaded:
+            self._reloaded = False
+            for alert in self._alerts.values():
+                if now < alert.ends_at + _ENDED_ALERTS_STAY:
+                    self._groups.take(alert, now)

@@ -8,7 +8,7 @@ as they are. Rules and words are those of recorded exchanges (0.25.0) and of pro
 import random
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -55,11 +55,13 @@ class Silences:
     """All silences, expired ones too. Not thread-safe: the simulator's lock guards it.
 
     ``utf8_names`` (0.28 and later) lets a matcher name any label; before, only ``[a-zA-Z_][a-zA-Z0-9_]*``.
+    ``tell`` is called with each silence that is made or changed here, so that peers can be told.
     """
 
-    def __init__(self, ids: random.Random, *, utf8_names: bool) -> None:
+    def __init__(self, ids: random.Random, *, utf8_names: bool, tell: Callable[[Silence], None]) -> None:
         self._ids = ids
         self._utf8_names = utf8_names
+        self._tell = tell
         self._silences: dict[str, Silence] = {}
 
     def get(self, silence_id: str) -> Silence:
@@ -87,21 +89,35 @@ class Silences:
         old = self.get(wanted.id) if wanted.id else None
         self._check(wanted, now)
         if old and _is_same(old, wanted, now):
-            self._silences[old.id] = replace(wanted, updated_at=now)
-            return old.id
+            return self._set(replace(wanted, updated_at=now))
         if old:
             self.expire(old.id, now)
         new_id = str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
         starts_at = max(wanted.starts_at, now)
-        self._silences[new_id] = replace(wanted, id=new_id, starts_at=starts_at, updated_at=now)
-        return new_id
+        return self._set(replace(wanted, id=new_id, starts_at=starts_at, updated_at=now))
 
     def expire(self, silence_id: str, now: datetime) -> None:
         """End a silence now; an expired one stays as it is. Raises SilenceNotFoundError."""
         silence = self.get(silence_id)
         if silence.state(now) != "expired":
             starts_at = min(silence.starts_at, now)
-            self._silences[silence_id] = replace(silence, starts_at=starts_at, ends_at=now, updated_at=now)
+            self._set(replace(silence, starts_at=starts_at, ends_at=now, updated_at=now))
+
+    def hear(self, silence: Silence) -> None:
+        """Take what a peer tells of a silence, unless what is known is newer."""
+        known = self._silences.get(silence.id)
+        if known is None or known.updated_at < silence.updated_at:
+            self._silences[silence.id] = silence
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """Return when the next silence begins or ends by itself; None if none will."""
+        times = (time for one in self._silences.values() for time in (one.starts_at, one.ends_at))
+        return min((time for time in times if time > now), default=None)
+
+    def _set(self, silence: Silence) -> str:
+        self._silences[silence.id] = silence
+        self._tell(silence)
+        return silence.id
 
     def _check(self, wanted: Silence, now: datetime) -> None:
         if wanted.starts_at >= wanted.ends_at:

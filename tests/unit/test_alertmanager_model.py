@@ -12,7 +12,14 @@ import pytest
 from flask.testing import FlaskClient
 
 from alertsync.simulator.alertmanager_api import create_app
-from alertsync.simulator.alertmanager_model import Alertmanager, InhibitRule, Matcher, Route, fingerprint
+from alertsync.simulator.alertmanager_model import (
+    Alertmanager,
+    Gossip,
+    InhibitRule,
+    Matcher,
+    Route,
+    fingerprint,
+)
 from alertsync.simulator.alertmanager_text import (
     duration_text,
     go_quote,
@@ -148,7 +155,7 @@ def test_the_receiver_of_a_webhook_may_ask_back(world: World) -> None:
             asked.append(len(pool.submit(world.get, "/alerts").result(timeout=5)))
         return True
 
-    world.alertmanager._send = ask_back
+    world.alertmanager._notifier._send = ask_back
     world.alertmanager.fire(A)
 
     world.wait()
@@ -422,3 +429,181 @@ def test_webhook_times_have_nanoseconds_without_trailing_zeros(microsecond: int,
 def test_bad_filters_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"matcher|regexp"):
         parse_matcher(text)
+
+
+# Mute times of a route.
+
+
+def test_a_mute_time_holds_back_the_routes_that_name_it_and_no_others() -> None:
+    night = Route("oncall", ("alertname",), {"lab": "night"}, mute_times=("night",))
+    world = World(routes=(night, ROUTES[-1]))
+    world.alertmanager.mute_time("night", holds=True)
+    world.alertmanager.fire(A | {"lab": "night"})
+    world.alertmanager.fire(B)
+
+    assert world.wait() == [("firing", "b")]
+    muted_by = [group["alerts"][0]["status"]["mutedBy"] for group in world.get("/alerts/groups")]
+    assert sorted(muted_by) == [[], ["night"]]
+
+    world.alertmanager.mute_time("night", holds=False)
+    assert world.wait() == [("firing", "a")]
+
+
+# Reloads.
+
+
+def test_after_a_reload_a_group_that_is_the_same_is_not_told_again(world: World) -> None:
+    world.alertmanager.fire(A)
+    world.wait()
+    world.alertmanager.reload((Route("cut", ("alertname",), {"lab": "other"}), ROUTES[-1]))
+
+    assert world.wait() == []
+
+
+def test_after_a_reload_an_old_alert_is_told_to_its_new_receiver_at_once(world: World) -> None:
+    world.alertmanager.fire(A)
+    world.wait()
+    world.alertmanager.reload((Route("cut", ("alertname",)),))
+    world.alertmanager.tick()
+
+    assert [payload["receiver"] for payload in world.sent] == ["oncall", "cut"]
+
+
+def test_while_it_reloads_alerts_stand_in_no_group(world: World) -> None:
+    world.alertmanager.fire(A)
+    world.wait()
+    world.alertmanager.reload(ROUTES)
+
+    assert (len(world.get("/alerts")), world.get("/alerts/groups")) == (1, [])
+    world.alertmanager.tick()
+    assert len(world.get("/alerts/groups")) == 1
+
+
+def test_after_a_reload_an_end_that_was_kept_quiet_is_told(world: World) -> None:
+    world.alertmanager.fire(A)
+    world.wait()
+    silence_id = world.silence(HOUR, **A)
+    world.alertmanager.end(A)
+    world.wait()
+    world.alertmanager.expire(silence_id)
+    assert world.wait() == []
+
+    world.alertmanager.reload(ROUTES)
+    assert world.wait() == [("resolved", "a")]
+
+
+# Peers.
+
+
+class Peers:
+    """Two peers of one cluster, both of which Prometheus sends to; `told` names who told what."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.gossip = Gossip()
+        self.told: list[tuple[int, str]] = []
+        self.peers = [self._peer(number) for number in (0, 1)]
+
+    def _peer(self, number: int) -> Alertmanager:
+        def send(_url: str, payload: dict[str, Any]) -> bool:
+            self.told.append((number, payload["status"]))
+            return True
+
+        return Alertmanager(
+            clock=lambda: self.now, routes=ROUTES, webhooks=WEBHOOKS, send=send, gossip=self.gossip
+        )
+
+    def fire(self, labels: dict[str, str]) -> None:
+        for peer in self.peers:
+            peer.fire(labels)
+
+    def wait(self, seconds: int = 60) -> None:
+        for _ in range(seconds):
+            self.now += timedelta(seconds=1)
+            for peer in self.peers:
+                peer.tick()
+
+    def states(self) -> list[str]:
+        return [seen.state for peer in self.peers for seen in peer.alerts(lambda _: True)]
+
+
+def test_of_two_peers_the_first_tells() -> None:
+    world = Peers()
+    world.fire(A)
+    world.wait()
+
+    assert world.told == [(0, "firing")]
+
+
+def test_the_second_peer_tells_what_the_first_does_not_know() -> None:
+    world = Peers()
+    world.peers[1].fire(A)
+    world.wait(15)
+    assert world.told == []
+
+    world.wait()
+    assert world.told == [(1, "firing")]
+
+
+def test_peers_that_hear_of_each_other_too_late_both_tell() -> None:
+    world = Peers()
+    world.gossip.lag = timedelta(seconds=30)
+    world.fire(A)
+    world.wait()
+
+    assert world.told == [(0, "firing"), (1, "firing")]
+
+
+def test_a_silence_holds_at_the_other_peer_once_it_has_heard() -> None:
+    world = Peers()
+    world.gossip.lag = timedelta(seconds=30)
+    world.fire(A)
+    silence_id = world.peers[1].silence(A, duration=HOUR, created_by="ana", comment="c")
+    assert world.states() == ["active", "suppressed"]
+
+    world.wait(30)
+    assert world.states() == ["suppressed", "suppressed"]
+
+    world.gossip.lag = timedelta()
+    world.peers[0].expire(silence_id)
+    assert world.states() == ["active", "active"]
+
+
+def test_what_waited_for_a_partition_to_heal_arrives_then() -> None:
+    world = Peers()
+    world.gossip.lag = 5 * HOUR
+    world.fire(A)
+    world.peers[0].silence(A, duration=HOUR, created_by="ana", comment="c")
+    world.wait()
+    assert world.states() == ["suppressed", "active"]
+
+    world.gossip.lag = timedelta()
+    assert world.states() == ["suppressed", "suppressed"]
+
+
+def test_peers_make_silences_of_different_ids() -> None:
+    world = Peers()
+    ids = {peer.silence(A, duration=HOUR, created_by="ana", comment="c") for peer in world.peers}
+
+    assert len(ids) == 2
+    assert [len(peer.silences()) for peer in world.peers] == [2, 2]
+
+
+def test_a_peer_that_starts_settles_before_it_tells() -> None:
+    world = World()
+    world.alertmanager.restart(settles_in=timedelta(seconds=10))
+    world.alertmanager.fire(A)
+    assert world.get("/status")["cluster"]["status"] == "settling"
+    assert world.wait(timedelta(seconds=9)) == []
+
+    assert world.wait() == [("firing", "a")]
+    assert world.get("/status")["cluster"]["status"] == "ready"
+
+
+def test_the_next_turn_is_told_in_advance(world: World) -> None:
+    assert world.alertmanager.next_turn() is None
+    world.silence(HOUR, **B)
+    assert world.alertmanager.next_turn() == world.now + HOUR
+
+    world.alertmanager.fire(A)
+    assert world.alertmanager.next_turn() == world.now + timedelta(seconds=1)
