@@ -6,8 +6,13 @@ BIN := $(VENV)/bin
 ALERTMANAGER ?= simulated
 PORT ?= 8080
 SECONDS ?=
+# Each takes minutes: alone, they run side by side, and no worker is left with both.
+LONG_TESTS := tests/simulation/test_simulation.py tests/simulation/test_simulation_peers.py
+SEED ?=
+MINUTES ?= 10
+PEERS ?=
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint soak format clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,13 +21,17 @@ demo: $(VENV)/.runtime ## run the real service against simulated servers (ALERTM
 	@$(BIN)/python -m alertsync demo --alertmanager $(ALERTMANAGER) --port $(PORT) $(if $(SECONDS),--seconds $(SECONDS))
 
 test: lint ## run the linters and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(LONG_TESTS:%=--ignore %) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(LONG_TESTS) $(PYTEST_ARGS)
 
 lint: $(VENV)/.development ## check format, style, types and the layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+soak: $(VENV)/.development ## play the simulation for MINUTES=10, from SEED=… to play one again (PEERS=1 or 2)
+	$(BIN)/python -m tests.simulation.soak --minutes $(MINUTES) $(SEED:%=--seed %) $(PEERS:%=--peers %)
 
 format: $(VENV)/.development ## format the code
 	$(BIN)/ruff format .
