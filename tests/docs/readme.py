@@ -17,8 +17,13 @@ _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 
 def readme_queries() -> list[str]:
-    """Give the example PromQL queries of the README, one a line of its block."""
-    lines = "\n".join(blocks(README, "promql")).splitlines()
+    """Give the example PromQL queries of the README."""
+    return queries_of(README)
+
+
+def queries_of(page: Path) -> list[str]:
+    """Give the example PromQL queries of a page, one a line of its blocks."""
+    lines = "\n".join(blocks(page, "promql")).splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 

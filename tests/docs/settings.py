@@ -91,7 +91,7 @@ def default_is(name: str, documented: str) -> bool:
     if documented != UNSET:
         return _flat({name: documented}) == without
     changed = _changed(name, without)
-    return bool(changed) and all(without[field] in (None, (), frozenset()) for field in changed)
+    return bool(changed) and all(without[field] in (None, "", (), frozenset()) for field in changed)
 
 
 def _changed(name: str, without: Flat) -> set[str]:

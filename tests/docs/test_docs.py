@@ -22,6 +22,7 @@ from alertsync.models import (
     DecisionKind,
     Held,
     Outcome,
+    Owing,
     Run,
     RunStatus,
     Standing,
@@ -38,7 +39,7 @@ from tests.docs.readme import (
     code,
     headings,
     prose,
-    readme_queries,
+    queries_of,
     tables,
 )
 
@@ -66,7 +67,7 @@ def exposed(app: Flask) -> dict[str, tuple[str, set[str]]]:
     )
     text = (
         client.get("/metrics").get_data()
-        + metrics.render_standing(Standing(last=last))
+        + metrics.render_standing(Standing(last=last, last_success_at=NOW))
         + metrics.render_alerts(snapshot, (), ())
     ).decode()
     found = {}
@@ -148,6 +149,15 @@ def test_the_readme_lists_the_parameters_of_a_trigger(app: Flask) -> None:
     assert refused["hint"] == f"allowed here: {', '.join(parameters)}"
 
 
+def test_the_readme_lists_the_parameters_of_the_lists(app: Flask) -> None:
+    listed = {name for row in tables(README, "parameter of a list") for name in code(row[0])}
+    allowed = set()
+    for path in ("runs", "actions", "debts"):
+        hint = app.test_client().get(f"/api/v1/{path}?no_such_parameter=1").get_json()["hint"]
+        allowed |= set(hint.removeprefix("allowed here: ").split(", "))
+    assert listed == allowed
+
+
 def test_every_field_of_an_answer_stands_in_the_readme(app: Flask) -> None:
     run = Run("1", "http", dry_run=False, status=RunStatus.SUCCESS, message="", started_at=NOW, ended_at=NOW)
     services_of(app).store.save_run(run)
@@ -202,6 +212,31 @@ def test_the_page_of_metrics_lists_every_state_of_an_alert() -> None:
     assert set(code(row[1])) == set(AlertStatus)
 
 
+def test_the_page_of_metrics_lists_every_state_of_what_is_owed() -> None:
+    rows = tables(DOCS / "METRICS.md", "state of an owed alert")
+    assert [code(row[0])[0] for row in rows] == list(Owing)
+
+
+def test_the_page_of_metrics_lists_every_action_and_its_outcomes(app: Flask) -> None:
+    page = app.test_client().get("/metrics").get_data(as_text=True)
+    served = set(
+        re.findall(r'^alertsync_actions_total\{action="(\w+)",outcome="(\w+)"\}', page, re.MULTILINE)
+    )
+    table = documented_outcomes()
+    assert {(action, outcome) for action, outcomes in table.items() for outcome in outcomes} == served
+
+
+def documented_outcomes() -> dict[str, set[str]]:
+    """Give the outcomes that the page of metrics lists for each action."""
+    page = DOCS / "METRICS.md"
+    (header,) = re.findall(r"^\| action \| (.*) \|$", page.read_text(), re.MULTILINE)
+    found = {}
+    for action, outcomes in tables(page, "action"):
+        own, _, never = outcomes.partition("never")
+        found[code(action)[0]] = set(code(own)) | (set(code(header)) - set(code(never)))
+    return found
+
+
 def known_series(app: Flask) -> set[str]:
     """Give every name that a query may use."""
     names = {"up"}
@@ -235,8 +270,11 @@ def readme_yaml(key: str) -> dict[str, Any]:
     return example
 
 
-def test_the_example_queries_are_promql_and_ask_for_what_is_there(tmp_path: Path, app: Flask) -> None:
-    queries = readme_queries()
+@pytest.mark.parametrize("page", [README, DOCS / "METRICS.md"], ids=lambda page: page.name)
+def test_the_example_queries_are_promql_and_ask_for_what_is_there(
+    page: Path, tmp_path: Path, app: Flask
+) -> None:
+    queries = queries_of(page)
     rules = [{"record": f"query:number{number}", "expr": query} for number, query in enumerate(queries)]
     file = tmp_path / "queries.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "readme", "rules": rules}]}))
@@ -254,12 +292,16 @@ def test_the_example_alert_rules_are_accepted_by_prometheus(tmp_path: Path) -> N
 
 
 HEALTHY = {
+    'alertsync_debts_due{job="alertsync", instance="a"}': "0+0x30",
+    'alertsync_state_degraded{job="alertsync", instance="a"}': "0+0x30",
+    'alertsync_credentials_can_act{job="alertsync", instance="a"}': "1+0x30",
+    'alertsync_brake_engaged{job="alertsync", instance="a", brake="gone_ratio"}': "0+0x30",
     'up{job="alertsync", instance="a"}': "1+0x30",
     'alertmanager_last_reconciliation_timestamp_seconds{job="alertsync", instance="a"}': "0+60x30",
     'alertmanager_last_reconciliation_success{job="alertsync", instance="a"}': "1+0x30",
     'alertmanager_inconsistencies_failed_resolve_total{job="alertsync", instance="a"}': "0+0x30",
 }
-UP, TIMESTAMP, SUCCESS, FAILED = HEALTHY
+DUE, DEGRADED, CAN_ACT, BRAKE, UP, TIMESTAMP, SUCCESS, FAILED = HEALTHY
 
 
 @pytest.mark.parametrize(
@@ -267,13 +309,29 @@ UP, TIMESTAMP, SUCCESS, FAILED = HEALTHY
     [
         ("", {}),
         ("AlertsyncDown", {UP: "0+0x30"}),
-        ("AlertsyncDown", {UP: "", TIMESTAMP: "", SUCCESS: "", FAILED: ""}),
+        ("AlertsyncDown", dict.fromkeys(HEALTHY, "")),
         ("AlertsyncDoesNotRun", {TIMESTAMP: "0+0x30"}),
         ("AlertsyncDoesNotRun", {TIMESTAMP: "", SUCCESS: ""}),
         ("AlertsyncFails", {SUCCESS: "0+0x30"}),
         ("AlertsyncCannotResolve", {FAILED: "0+1x30"}),
+        ("AlertsyncOwesPages", {DUE: "0+1x30"}),
+        ("AlertsyncHeldBack", {DEGRADED: "1+0x30"}),
+        ("AlertsyncHeldBack", {CAN_ACT: "0+0x30"}),
+        ("AlertsyncHeldBack", {BRAKE: "1+0x30"}),
     ],
-    ids=["healthy", "down", "gone", "stuck", "never ran", "fails", "refused"],
+    ids=[
+        "healthy",
+        "down",
+        "gone",
+        "stuck",
+        "never ran",
+        "fails",
+        "refused",
+        "owes",
+        "degraded",
+        "may not act",
+        "braked",
+    ],
 )
 def test_the_example_alert_rules_fire_when_they_should_and_only_then(
     tmp_path: Path, alert: str, change: dict[str, str]
@@ -318,8 +376,10 @@ def test_the_page_of_reconciliation_has_a_row_for_each(header: str, column: int,
 
 
 def test_the_table_of_decisions_has_the_order_of_the_code() -> None:
-    source = (ROOT / "alertsync" / "planner" / "decide.py").read_text()
-    in_code = re.findall(r"^    \| .*\| ([A-Z_]+) +\|$", source, re.MULTILINE)
+    tables_in_code = [
+        (ROOT / "alertsync" / "planner" / name).read_text() for name in ("decide.py", "remember.py")
+    ]
+    in_code = re.findall(r"^ *\| .*\| ([A-Z_]+) +\|$", "".join(tables_in_code), re.MULTILINE)
     rows = tables(DOCS / "RECONCILIATION.md", "what is known of the alert group")
     assert [code(row[1])[0] for row in rows] == in_code
 
