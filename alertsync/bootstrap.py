@@ -23,17 +23,22 @@ from alertsync.clients.http import Endpoint, HeaderAuth, Http
 from alertsync.clients.irm import IrmClient
 from alertsync.clients.limiter import Limiter
 from alertsync.clients.peers import Peers
+from alertsync.clients.tally import Tally
 from alertsync.clock import Clock
 from alertsync.errors import StateDirError
+from alertsync.heartbeat import SHARED
 from alertsync.locks import FileLock
 from alertsync.reconciler import AlertMetrics, Limits, Reconciler
 from alertsync.scheduler import Scheduler
 from alertsync.services import Services, StopSignal
 from alertsync.store import Store
+from alertsync.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from alertsync.heartbeat import Heartbeat
+    from alertsync.models import Run
     from alertsync.settings import AlertmanagerSettings, IrmSettings, Settings
 
 log = logging.getLogger(__name__)
@@ -45,7 +50,13 @@ _BOOT_POLL_SECONDS = 0.1
 _STUMBLE_SECONDS = 1.0
 
 
-def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = False) -> Services:
+def build(
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    stay_up: bool = False,
+    heartbeat: Heartbeat = SHARED,
+) -> Services:
     """Make the services; reaches no upstream.
 
     Raise `StateDirError` if there is nowhere to keep state; with `stay_up`, be not ready and say so instead:
@@ -68,14 +79,15 @@ def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = Fal
         missing["STATE_DIR"] = "cannot be used: wants a directory on a local disk that alertsync may write"
     # Where STATE_DIR is unusable, the locks are elsewhere, and the store says that it is degraded.
     store = Store(settings.state_dir, directory, clock, retention=settings.history_retention)
+    tally = Tally()
     alertmanager = Peers(
         [
             AlertmanagerClient(Http(endpoint, clock, jitter=random.Random()))  # noqa: S311  jitter needs no cryptography
-            for endpoint in _alertmanager_endpoints(settings.alertmanager)
+            for endpoint in _alertmanager_endpoints(settings.alertmanager, tally)
         ]
     )
     stop = StopSignal()
-    irm = None if missing else _irm_client(settings.irm, clock)
+    irm = None if missing else _irm_client(settings.irm, clock, tally)
     reconciler = None
     if irm is not None:
         reconciler = Reconciler(
@@ -95,6 +107,7 @@ def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = Fal
             clock=clock,
             should_stop=stop,
             started_at=clock.now(),
+            tally=tally,
         )
     return Services(
         settings=settings,
@@ -104,12 +117,14 @@ def build(settings: Settings, clock: Clock | None = None, *, stay_up: bool = Fal
         reconciler=reconciler,
         irm=irm,
         directory=directory,
+        heartbeat=heartbeat,
+        tally=tally,
         missing=missing,
         stop=stop,
     )
 
 
-def _alertmanager_endpoints(settings: AlertmanagerSettings) -> list[Endpoint]:
+def _alertmanager_endpoints(settings: AlertmanagerSettings, tally: Tally) -> list[Endpoint]:
     auth: requests.auth.AuthBase = HeaderAuth(None)
     if settings.username is not None and settings.password is not None:
         # requests encodes text as Latin-1; servers that read Basic auth expect UTF-8.
@@ -131,12 +146,13 @@ def _alertmanager_endpoints(settings: AlertmanagerSettings) -> list[Endpoint]:
             secrets=settings.secrets,
             verify=settings.ca_file or True,
             cert=cert,
+            tally=tally,
         )
         for url in settings.urls
     ]
 
 
-def _irm_client(settings: IrmSettings, clock: Clock) -> IrmClient:
+def _irm_client(settings: IrmSettings, clock: Clock, tally: Tally) -> IrmClient:
     endpoint = Endpoint(
         upstream="irm",
         base_url=settings.url or "",
@@ -146,6 +162,7 @@ def _irm_client(settings: IrmSettings, clock: Clock) -> IrmClient:
         timeout=settings.timeout,
         secrets=settings.secrets,
         verify=settings.ca_file or True,
+        tally=tally,
     )
     limiter = Limiter(settings.rate_limit, clock)
     http = Http(endpoint, clock, limiter=limiter, jitter=random.Random())  # noqa: S311  jitter needs no cryptography
@@ -211,10 +228,31 @@ def loop(services: Services) -> None:
     settings, reconciler = services.settings, services.reconciler
     if reconciler is None or not settings.interval:
         return
+
+    def run(trigger: str) -> Run:
+        return reconciler.run_once(
+            trigger,
+            wait=settings.reconcile_wait,
+            started=lambda: services.heartbeat.beat(services.clock),
+        )
+
     Scheduler(
-        run=lambda: reconciler.run_once("loop", wait=settings.reconcile_wait),
+        run=run,
         lock=FileLock(services.directory / "leader.lock"),
         interval=settings.interval,
         clock=services.clock,
         should_stop=services.stop,
+        heartbeat=services.heartbeat,
+        watch=_watch(services, reconciler) if settings.watch_interval else None,
     ).serve()
+
+
+def _watch(services: Services, reconciler: Reconciler) -> Watch:
+    return Watch(
+        services.alertmanager.active_silences,
+        reconciler.irm.has_room,
+        services.clock,
+        services.stop,
+        interval=services.settings.watch_interval,
+        min_gap=services.settings.watch_min_gap,
+    )

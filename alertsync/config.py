@@ -133,6 +133,8 @@ def load() -> Settings:
         interval=read.seconds("RECONCILE_INTERVAL", 0),
         reconcile_wait=read.seconds("RECONCILE_WAIT", 30),
         run_timeout=float(read.get("positive_seconds", "RUN_TIMEOUT", 300)),
+        watch_interval=read.seconds("WATCH_INTERVAL", 5),
+        watch_min_gap=read.seconds("WATCH_MIN_GAP", 10),
         confirm_after=read.seconds("CONFIRM_AFTER", 10),
         adopt_within=read.seconds("ADOPT_WITHIN", 86400),
         history_retention=timedelta(days=read.get("days", "HISTORY_RETENTION", 30)),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from alertsync.clients.irm import IrmClient
     from alertsync.clients.peers import Peers
+    from alertsync.clients.tally import Tally
     from alertsync.clock import Clock
     from alertsync.models import Action, Explanation, Ledger, Plan, Policy
     from alertsync.store import Store
@@ -89,6 +90,7 @@ class Reconciler:
     clock: Clock
     should_stop: Callable[[], bool]
     started_at: datetime
+    tally: Tally
 
     def run_once(  # noqa: PLR0913  each is one fact of who asked for the run, and how
         self,
@@ -274,13 +276,18 @@ class _Attempt:
         )
 
     def _record(self, run: Run) -> None:
-        self._store.save_run(report.abridged(run))
-        ledger = self._store.ledger()
+        """Write down the run, and publish how things stand after it, unless it was to leave them alone."""
+        ledger, asked = self._store.ledger(), self._to.tally.take()
         report.log_run(run, self._policy, ledger)
         if not self._published or run.status is RunStatus.INTERRUPTED:
+            self._store.save_run(report.abridged(run))
+            self._store.count(asked)
             return
         standing = metrics.count(self._store.standing(), run, ledger)
-        self._store.publish(standing, metrics.render_standing(standing))
+        standing = self._store.end_run(report.abridged(run), standing, asked)
+        self._store.publish(
+            metrics.render_standing(standing) + metrics.render_requests(self._store.requests())
+        )
         seen = self._observer.snapshots
         if seen is not None and run.status is not RunStatus.FAILED:
             shown = self._to.alert_metrics

@@ -1,7 +1,8 @@
 """The loop: runs the reconciler at an interval, in the one process that holds the leader lock.
 
 It only schedules; the run itself is `Reconciler.run_once`, the same that a trigger calls. A run may ask to be
-followed early (`Run.wake_at`): when a silence ends for which somebody must then be paged. Every worker starts
+followed early (`Run.wake_at`): when a silence ends for which somebody must then be paged. And the watch over
+Alertmanager's silences may want one in between, which leaves the others where they are. Every worker starts
 a scheduler, and those that do not lead ask for the lock each second, so that another takes over within moments
 when the leader's process dies.
 """
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from alertsync.clock import Clock
+    from alertsync.heartbeat import Heartbeat
     from alertsync.locks import FileLock
     from alertsync.models import Run
+    from alertsync.watch import Watch
 
 _STANDBY_SECONDS = 1.0
 _POLL_SECONDS = 0.2
@@ -28,25 +31,36 @@ _EARLIEST_SECONDS = 2.0
 _BREATH_SECONDS = 0.5
 """Pause between two runs, however late the next one is: a trigger that waits for the run lock must get it."""
 
+LOOP, WATCH = "loop", "watch"
+"""What asks for a run: the clock, or a change of the silences."""
+
 log = logging.getLogger(__name__)
 
 
 class Scheduler:
-    """Calls `run` at once and then every `interval` seconds, while `should_stop` is false and it leads."""
+    """Calls `run` at once and then every `interval` seconds, while `should_stop` is false and it leads.
 
-    def __init__(
+    `run` is told what asks for it, `LOOP` or `WATCH`.
+    """
+
+    def __init__(  # noqa: PLR0913  what to run, when, and what tells of it
         self,
-        run: Callable[[], Run],
+        run: Callable[[str], Run],
         lock: FileLock,
         interval: float,
         clock: Clock,
         should_stop: Callable[[], bool],
+        *,
+        heartbeat: Heartbeat,
+        watch: Watch | None,
     ) -> None:
         self._run = run
         self._lock = lock
         self._interval = interval
         self._clock = clock
         self._should_stop = should_stop
+        self._heartbeat = heartbeat
+        self._watch = watch
 
     def serve(self) -> None:
         """Contend for the lock and lead until told to stop."""
@@ -57,22 +71,38 @@ class Scheduler:
                 log.exception("the leader lock cannot be taken")
                 leads = False
             if not leads:
-                self._pause(_STANDBY_SECONDS)
+                self._stand_by()
                 continue
             log.info("this worker leads the reconciliation loop", extra={"interval_seconds": self._interval})
             try:
                 self._lead()
             finally:
+                self._heartbeat.rest()
                 self._lock.release()
 
     def _lead(self) -> None:
-        due = self._clock.monotonic()
+        due, trigger = self._clock.monotonic(), LOOP
+        if self._watch is not None:
+            # What changes during the first run shows by comparing with what stood before it.
+            self._watch.wants_run()
         while not self._should_stop():
-            wanted = self._run_guarded()
+            if trigger == LOOP:
+                due += self._interval
+            wanted = self._run_guarded(trigger, due)
             # A run that took longer than the interval is followed by the next at once, not by all it delayed.
-            due = max(due + self._interval, self._clock.monotonic() + _BREATH_SECONDS)
+            due = max(due, self._clock.monotonic() + _BREATH_SECONDS)
             due = min(due, self._clock.monotonic() + self._seconds_until(wanted))
-            self._pause(due - self._clock.monotonic())
+            trigger = self._await(due)
+
+    def _await(self, due: float) -> str:
+        """Wait until a run is due, or the watch wants one; give the name of what asks for it."""
+        rested = self._clock.monotonic() + _BREATH_SECONDS
+        while not self._should_stop() and (left := due - self._clock.monotonic()) > 0:
+            self._heartbeat.beat(self._clock, next_run_in=left)
+            if self._watch is not None and self._clock.monotonic() >= rested and self._watch.wants_run():
+                return WATCH
+            self._clock.sleep(min(left, _POLL_SECONDS))
+        return LOOP
 
     def _seconds_until(self, wanted: datetime | None) -> float:
         """Seconds until the time for which a run asked to be followed; without bound if for none."""
@@ -80,10 +110,13 @@ class Scheduler:
             return float("inf")
         return max((wanted - self._clock.now()).total_seconds(), _EARLIEST_SECONDS)
 
-    def _run_guarded(self) -> datetime | None:
+    def _run_guarded(self, trigger: str, due: float) -> datetime | None:
         """Run, and give when the next run should be at the latest, if there is a reason for it."""
+        if self._watch is not None:
+            self._watch.run_begins()
+        self._heartbeat.beat(self._clock, next_run_in=due - self._clock.monotonic())
         try:
-            return self._run().wake_at
+            return self._run(trigger).wake_at
         except RunBusyError as error:
             log.info("the loop let another run go first", extra={"reason": str(error)})
         except Exception:
@@ -91,7 +124,7 @@ class Scheduler:
             log.exception("a run ended with an unexpected error")
         return None
 
-    def _pause(self, seconds: float) -> None:
-        ends = self._clock.monotonic() + seconds
+    def _stand_by(self) -> None:
+        ends = self._clock.monotonic() + _STANDBY_SECONDS
         while not self._should_stop() and (left := ends - self._clock.monotonic()) > 0:
             self._clock.sleep(min(left, _POLL_SECONDS))

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from alertsync.clients.irm import IrmClient
     from alertsync.clients.peers import Peers
+    from alertsync.clients.tally import Tally
     from alertsync.clock import Clock
+    from alertsync.heartbeat import Heartbeat
     from alertsync.reconciler import Reconciler
     from alertsync.settings import Settings
     from alertsync.store import Store
@@ -43,5 +45,16 @@ class Services:
     reconciler: Reconciler | None
     irm: IrmClient | None
     directory: Path
+    heartbeat: Heartbeat
+    tally: Tally
     missing: dict[str, str] = field(default_factory=dict)
     stop: StopSignal = field(default_factory=StopSignal)
+
+    @property
+    def state_is_lent(self) -> bool:
+        """Whether STATE_DIR is unusable, so that locks and published pages are in a directory that gunicorn lent."""
+        return self.directory != self.settings.state_dir
+
+    def count_requests(self) -> None:
+        """Write down what this process asked of the upstreams beside a run."""
+        self.store.count(self.tally.take())

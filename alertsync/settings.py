@@ -74,7 +74,10 @@ class IrmSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings; durations in seconds unless they are timedelta, `interval` 0 when the loop is off."""
+    """All settings; durations in seconds unless they are timedelta.
+
+    `interval` is 0 when the loop is off, `watch_interval` when nobody watches the silences between two runs.
+    """
 
     alertmanager: AlertmanagerSettings
     irm: IrmSettings
@@ -82,6 +85,8 @@ class Settings:
     interval: float
     reconcile_wait: float
     run_timeout: float
+    watch_interval: float
+    watch_min_gap: float
     confirm_after: float
     adopt_within: float
     history_retention: timedelta

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from alertsync import config
 from alertsync.clock import Deadline
 from alertsync.errors import Reason, UpstreamError
-from alertsync.models import DecisionKind, Snapshots
+from alertsync.models import DecisionKind, Operation, Snapshots
 from alertsync.planner.plan import plan
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _irm_hint(error: UpstreamError) -> str:
             "GRAFANA_IRM_URL wants the address that IRM's settings show under «API», such as "
             "https://oncall-prod-us-central-0.grafana.net/oncall (with or without /api/v1), not that of the Grafana stack"
         )
-    if error.reason is Reason.SERVER_ERROR and error.operation == "read current user":
+    if error.reason is Reason.SERVER_ERROR and error.operation == Operation.READ_USER:
         return "IRM answers so for the tokens of service accounts: use a user's API token"
     if error.reason is Reason.FORBIDDEN and error.detail == _INVALID:
         return "IRM does not know this token: copy it anew, without «Bearer»"

@@ -28,7 +28,7 @@ from alertsync.clients.alertmanager_wire import (
 )
 from alertsync.clients.deliveries import quote_meta
 from alertsync.clients.wire import decode
-from alertsync.models import AlertmanagerSnapshot, Silence
+from alertsync.models import AlertmanagerSnapshot, Operation, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 _READINGS = 4
 _PAUSE_SECONDS = 0.5
-_READ_GROUPS = "read aggregation groups"
 _ALERTS = "/api/v2/alerts"
 _GROUPS = "/api/v2/alerts/groups"
 _SILENCES = "/api/v2/silences"
@@ -75,8 +74,8 @@ class AlertmanagerClient:
         The silences are read after the groups, so that one that was removed in between is seen as removed, and
         the status last, so that a start in between is seen as a start.
         """
-        answer = self._http.get(_READ_GROUPS, _GROUPS, deadline)
-        groups = decode(self._http, _READ_GROUPS, answer, list[WireGroup])
+        answer = self._http.get(Operation.READ_AGGREGATION_GROUPS, _GROUPS, deadline)
+        groups = decode(self._http, Operation.READ_AGGREGATION_GROUPS, answer, list[WireGroup])
         self._silences = self._read_silences(deadline)
         return self._snapshot(answer, groups, self._silences.held, deadline)
 
@@ -93,8 +92,8 @@ class AlertmanagerClient:
             "receiver": quote_meta(receiver),
             "filter": _filters(group_labels),
         }
-        answer = self._http.get(_READ_GROUPS, _GROUPS, deadline, params)
-        groups = decode(self._http, _READ_GROUPS, answer, list[WireGroup])
+        answer = self._http.get(Operation.READ_AGGREGATION_GROUPS, _GROUPS, deadline, params)
+        groups = decode(self._http, Operation.READ_AGGREGATION_GROUPS, answer, list[WireGroup])
         silences = self._silences
         known = {one.id for one in silences.held}
         holding = {id_ for group in groups for alert in group.alerts for id_ in alert.status.silenced_by}
@@ -132,28 +131,39 @@ class AlertmanagerClient:
             if held <= grouped and status.uptime == snapshot.started_at:
                 return snapshot
             deadline.sleep(_PAUSE_SECONDS)
-        raise failures.incomplete(self._http.endpoint, _READ_GROUPS, _READINGS)
+        raise failures.incomplete(self._http.endpoint, Operation.READ_AGGREGATION_GROUPS, _READINGS)
 
     def _fingerprints(self, deadline: Deadline) -> set[str]:
-        answer = self._http.get("read alerts", _ALERTS, deadline)
-        return {one.fingerprint for one in decode(self._http, "read alerts", answer, list[WireFingerprint])}
+        answer = self._http.get(Operation.READ_ALERTS, _ALERTS, deadline)
+        return {
+            one.fingerprint
+            for one in decode(self._http, Operation.READ_ALERTS, answer, list[WireFingerprint])
+        }
 
     def alerts(self, deadline: Deadline) -> tuple[list[dict[str, Any]], tuple[Silence, ...]]:
         """Read the alerts as Alertmanager shows them (JSON objects), and the silences."""
-        answer = self._http.get("read alerts", _ALERTS, deadline)
-        decode(self._http, "read alerts", answer, list[WireAlert])
+        answer = self._http.get(Operation.READ_ALERTS, _ALERTS, deadline)
+        decode(self._http, Operation.READ_ALERTS, answer, list[WireAlert])
         alerts: list[dict[str, Any]] = msgspec.json.decode(answer.body)
         return alerts, self._read_silences(deadline).held
 
     def _status(self, deadline: Deadline) -> tuple[WireStatus, datetime]:
-        answer = self._http.get("read status", _STATUS, deadline)
-        return decode(self._http, "read status", answer, WireStatus), answer.clock
+        answer = self._http.get(Operation.READ_STATUS, _STATUS, deadline)
+        return decode(self._http, Operation.READ_STATUS, answer, WireStatus), answer.clock
+
+    def active_silences(self, deadline: Deadline) -> frozenset[tuple[str, datetime]]:
+        """Read which silences are active, and when each ends: what changes when one is made, extended or ended."""
+        found, _ = self._list_silences(Operation.WATCH_SILENCES, deadline)
+        return frozenset((one.id, one.ends_at) for one in found if one.status.state == "active")
 
     def _read_silences(self, deadline: Deadline) -> _Silences:
-        answer = self._http.get("read silences", _SILENCES, deadline)
-        silences = decode(self._http, "read silences", answer, list[WireSilence])
-        held = tuple(silence(one) for one in silences if one.status.state in ("active", "pending"))
-        return _Silences(held, cheap=len(answer.body) <= _CHEAP_BYTES)
+        found, size = self._list_silences(Operation.READ_SILENCES, deadline)
+        held = tuple(silence(one) for one in found if one.status.state in ("active", "pending"))
+        return _Silences(held, cheap=size <= _CHEAP_BYTES)
+
+    def _list_silences(self, operation: Operation, deadline: Deadline) -> tuple[list[WireSilence], int]:
+        answer = self._http.get(operation, _SILENCES, deadline)
+        return decode(self._http, operation, answer, list[WireSilence]), len(answer.body)
 
 
 def _filters(labels: Mapping[str, str]) -> list[str]:

@@ -19,6 +19,7 @@ from alertsync.redaction import strike
 
 if TYPE_CHECKING:
     from alertsync.clients.http import Endpoint
+    from alertsync.models import Operation
 
 _MAX_DETAIL = 300
 _MAX_QUOTED_BYTES = 1 << 16
@@ -50,7 +51,7 @@ def _error(  # noqa: PLR0913  what is known about a failure
     reason: Reason,
     text: str,
     endpoint: Endpoint,
-    operation: str,
+    operation: Operation,
     *,
     status: int | None = None,
     detail: str = "",
@@ -68,20 +69,20 @@ def _error(  # noqa: PLR0913  what is known about a failure
     )
 
 
-def out_of_time(endpoint: Endpoint, operation: str) -> UpstreamError:
+def out_of_time(endpoint: Endpoint, operation: Operation) -> UpstreamError:
     """Tell that the run's time was over."""
     text = "the run's time was over before an answer came: raise RUN_TIMEOUT, or find out what is slow"
     return _error(Reason.DEADLINE, text, endpoint, operation)
 
 
-def must_wait(endpoint: Endpoint, operation: str, wait: float, *, asked: bool) -> UpstreamError:
+def must_wait(endpoint: Endpoint, operation: Operation, wait: float, *, asked: bool) -> UpstreamError:
     """Tell that no request may be sent for longer than the run may last: the server asked so, or our own limit."""
     who = "it asked us to send no" if asked else f"{_OWN_LIMIT[_door(endpoint)]} allows no further"
     text = f"{who} request for {wait:.0f} s, longer than can be waited for: {_LIMITED[_door(endpoint)]}"
     return _error(Reason.RATE_LIMITED, text, endpoint, operation, retry_after=wait)
 
 
-def no_link(endpoint: Endpoint, operation: str, integration_id: str) -> UpstreamError:
+def no_link(endpoint: Endpoint, operation: Operation, integration_id: str) -> UpstreamError:
     """Tell that nothing can be posted to an integration."""
     text = (
         f"the integration {integration_id} has no inbound link, or is gone: nothing can be posted to it. "
@@ -90,13 +91,13 @@ def no_link(endpoint: Endpoint, operation: str, integration_id: str) -> Upstream
     return _error(Reason.NOT_FOUND, text, endpoint, operation)
 
 
-def too_large(endpoint: Endpoint, operation: str, limit: int) -> UpstreamError:
+def too_large(endpoint: Endpoint, operation: Operation, limit: int) -> UpstreamError:
     """Tell that an answer was larger than any that can be meant."""
     text = f"the answer is larger than {limit >> 20} MiB: is this address right?"
     return _error(Reason.TOO_LARGE, text, endpoint, operation)
 
 
-def not_json(endpoint: Endpoint, operation: str, body: bytes) -> UpstreamError:
+def not_json(endpoint: Endpoint, operation: Operation, body: bytes) -> UpstreamError:
     """Tell that a 200 did not hold JSON.
 
     What was meant to be JSON and is cut off is not quoted: lists of IRM's hold secrets that nobody has read yet.
@@ -111,7 +112,7 @@ def not_json(endpoint: Endpoint, operation: str, body: bytes) -> UpstreamError:
     return _error(Reason.NOT_JSON, text, endpoint, operation)
 
 
-def wrong_shape(endpoint: Endpoint, operation: str, why: str) -> UpstreamError:
+def wrong_shape(endpoint: Endpoint, operation: Operation, why: str) -> UpstreamError:
     """Tell that JSON arrived in which a field that matters was missing or of another type."""
     text = (
         f"the answer has not the expected shape ({why}): does {_SETTING[_door(endpoint)]} "
@@ -120,13 +121,13 @@ def wrong_shape(endpoint: Endpoint, operation: str, why: str) -> UpstreamError:
     return _error(Reason.WRONG_SHAPE, text, endpoint, operation)
 
 
-def unstable(endpoint: Endpoint, operation: str, attempts: int) -> UpstreamError:
+def unstable(endpoint: Endpoint, operation: Operation, attempts: int) -> UpstreamError:
     """Tell that a list kept changing while its pages were read."""
     text = f"the list lost entries while its pages were read, {attempts} times in a row: the next run tries again"
     return _error(Reason.UNSTABLE, text, endpoint, operation)
 
 
-def incomplete(endpoint: Endpoint, operation: str, attempts: int) -> UpstreamError:
+def incomplete(endpoint: Endpoint, operation: Operation, attempts: int) -> UpstreamError:
     """Tell that Alertmanager's aggregation groups lacked alerts that it holds."""
     text = (
         f"alerts that it holds were missing from its aggregation groups, or not one server answered, {attempts} times "
@@ -135,7 +136,7 @@ def incomplete(endpoint: Endpoint, operation: str, attempts: int) -> UpstreamErr
     return _error(Reason.UNSTABLE, text, endpoint, operation)
 
 
-def of_transport(error: Exception, endpoint: Endpoint, operation: str) -> UpstreamError:
+def of_transport(error: Exception, endpoint: Endpoint, operation: Operation) -> UpstreamError:
     """Classify a failure below HTTP: DNS, TCP, TLS, proxy, timeout, a broken connection."""
     setting = _SETTING[_door(endpoint)]
     causes = list(_causes(error))
@@ -177,7 +178,9 @@ def _causes(error: BaseException | None) -> list[BaseException]:
     return found
 
 
-def of_status(response: requests.Response, body: bytes, endpoint: Endpoint, operation: str) -> UpstreamError:
+def of_status(
+    response: requests.Response, body: bytes, endpoint: Endpoint, operation: Operation
+) -> UpstreamError:
     """Classify an answer that is not 2xx."""
     status, detail = response.status_code, said(_struck(body, endpoint))
     reason, text = _meaning(status, response, endpoint)

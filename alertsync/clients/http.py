@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 
 from alertsync.clients import failures
 from alertsync.clients.exchange import BoundedAdapter, bounded
+from alertsync.clients.tally import Tally
 from alertsync.errors import Reason, UpstreamError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from alertsync.clients.limiter import Limiter
     from alertsync.clock import Clock, Deadline
+    from alertsync.models import Operation
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Endpoint:
     """An upstream: its name for messages, its base address, and how to be let in. `timeout` in seconds.
 
     `secrets` are struck out of what the upstream says before it is passed on: some servers echo a request.
-    `inbound` for an integration's inbound link: what can go wrong there has other cures.
+    `inbound` for an integration's inbound link: what can go wrong there has other cures. `tally` counts the requests.
     """
 
     upstream: str
@@ -75,6 +77,7 @@ class Endpoint:
     cert: str | tuple[str, str] | None = None
     secrets: tuple[str, ...] = ()
     inbound: bool = False
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Request:
-    operation: str
+    operation: Operation
     method: str
     path: str
     params: Mapping[str, str | list[str]] | None = None
@@ -110,7 +113,7 @@ class Http:
 
     def get(
         self,
-        operation: str,
+        operation: Operation,
         path: str,
         deadline: Deadline,
         params: Mapping[str, str | list[str]] | None = None,
@@ -119,7 +122,13 @@ class Http:
         return self._send(_Request(operation, "GET", path, params=params), deadline, repeatable=True)
 
     def post(
-        self, operation: str, path: str, deadline: Deadline, *, attempts: int = ATTEMPTS, json: object = None
+        self,
+        operation: Operation,
+        path: str,
+        deadline: Deadline,
+        *,
+        attempts: int = ATTEMPTS,
+        json: object = None,
     ) -> Answer:
         """POST `path`; again only if the server has certainly not acted.
 
@@ -134,7 +143,11 @@ class Http:
         if session is not None:
             session.close()
 
-    def wait_for_room(self, requests: int, operation: str, deadline: Deadline) -> None:
+    def has_room(self) -> bool:
+        """Tell whether at least half of the requests that the rate limit lets through are left for now."""
+        return self._limiter is None or self._limiter.room() >= self._limiter.limit.requests / 2
+
+    def wait_for_room(self, requests: int, operation: Operation, deadline: Deadline) -> None:
         """Wait until the rate limit lets so many requests through, and the server wants no more quiet."""
         if self._limiter is None:
             return
@@ -194,8 +207,17 @@ class Http:
             raise failures.of_transport(error, self.endpoint, operation) from None
 
     def _exchange(self, request: _Request, deadline: Deadline, seconds: float) -> Answer:
-        asked_at = self.clock.now()
-        with self._session().request(
+        asked_at, began, code = self.clock.now(), self.clock.monotonic(), None
+        try:
+            with self._asked(request, seconds) as response:
+                body = self._read(response, request.operation, deadline)
+                code = response.status_code
+                return self._judge(response, body, request.operation, asked_at)
+        finally:
+            self.endpoint.tally.add(request.operation, code, self.clock.monotonic() - began)
+
+    def _asked(self, request: _Request, seconds: float) -> requests.Response:
+        return self._session().request(
             request.method,
             self.endpoint.base_url + request.path,
             params=request.params,
@@ -205,11 +227,9 @@ class Http:
             allow_redirects=False,
             verify=self.endpoint.verify,
             cert=self.endpoint.cert,
-        ) as response:
-            body = self._read(response, request.operation, deadline)
-            return self._judge(response, body, request.operation, asked_at)
+        )
 
-    def _keep_rate(self, operation: str, deadline: Deadline, *, patient: bool) -> None:
+    def _keep_rate(self, operation: Operation, deadline: Deadline, *, patient: bool) -> None:
         if self._limiter is None:
             return
         if patient:
@@ -218,7 +238,7 @@ class Http:
             raise self._must_wait(operation, wait)
         self._limiter.note_sent()
 
-    def _must_wait(self, operation: str, wait: float) -> UpstreamError:
+    def _must_wait(self, operation: Operation, wait: float) -> UpstreamError:
         asked = self._limiter is not None and self._limiter.server_asked
         return failures.must_wait(self.endpoint, operation, wait, asked=asked)
 
@@ -235,7 +255,7 @@ class Http:
             self._local.session = session
         return session
 
-    def _read(self, response: requests.Response, operation: str, deadline: Deadline) -> bytes:
+    def _read(self, response: requests.Response, operation: Operation, deadline: Deadline) -> bytes:
         limit = _MAX_BODY_BYTES if response.ok else _MAX_ERROR_BODY_BYTES
         chunks: list[bytes] = []
         size = 0
@@ -250,7 +270,9 @@ class Http:
                 raise failures.out_of_time(self.endpoint, operation)
         return b"".join(chunks)
 
-    def _judge(self, response: requests.Response, body: bytes, operation: str, asked_at: datetime) -> Answer:
+    def _judge(
+        self, response: requests.Response, body: bytes, operation: Operation, asked_at: datetime
+    ) -> Answer:
         if 200 <= response.status_code < 300:  # noqa: PLR2004  2xx is success
             return Answer(response.status_code, body, asked_at, self._server_clock(response))
         error = failures.of_status(response, body, self.endpoint, operation)

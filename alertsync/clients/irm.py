@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from alertsync.clients.deliveries import WireDelivery, delivery
-from alertsync.clients.irm_inbound import POST, Inbound
+from alertsync.clients.irm_inbound import Inbound
 from alertsync.clients.irm_pages import Listing, Lists, Page
 from alertsync.clients.irm_wire import (
     User,
@@ -25,7 +25,7 @@ from alertsync.clients.irm_wire import (
     refusal,
 )
 from alertsync.clients.wire import decode
-from alertsync.models import AlertGroup, Deliveries, IrmSnapshot
+from alertsync.models import AlertGroup, Deliveries, IrmSnapshot, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,11 +33,7 @@ if TYPE_CHECKING:
     from alertsync.clients.http import Http
     from alertsync.clock import Deadline
 
-__all__ = ["POST", "RESOLVE", "SILENCE", "UNRESOLVE", "UNSILENCE", "IrmClient", "User", "refusal"]
-
-RESOLVE, UNRESOLVE = "resolve alert group", "unresolve alert group"
-SILENCE, UNSILENCE = "silence alert group", "unsilence alert group"
-"""The operations of which an `UpstreamError` speaks when an action failed."""
+__all__ = ["IrmClient", "User", "refusal"]
 
 _OPEN_STATES = ("new", "acknowledged", "silenced")
 _REQUESTS_OF_A_TURN = 4
@@ -45,7 +41,7 @@ _MAX_NOTES = 500
 _GROUPS = "/api/v1/alert_groups/"
 _ALERTS = "/api/v1/alerts/"
 _NOTES = "/api/v1/resolution_notes/"
-_INTEGRATIONS = Listing("list integrations", "/api/v1/integrations/", {})
+_INTEGRATIONS = Listing(Operation.LIST_INTEGRATIONS, "/api/v1/integrations/", {})
 _RANGE = "%Y-%m-%dT%H:%M:%S"
 _FAR = timedelta(days=3660)
 """A range of times needs an end; this one lies beyond any difference between two clocks."""
@@ -70,7 +66,7 @@ class IrmClient:
         groups: dict[str, WireAlertGroup] = {}
         clock = integrations.clock
         for state in _OPEN_STATES:
-            listing = Listing("list alert groups", _GROUPS, {"state": state})
+            listing = Listing(Operation.LIST_ALERT_GROUPS, _GROUPS, {"state": state})
             found = self._lists.read(listing, Page[WireAlertGroup], deadline)
             groups |= found.by_id
             clock = found.clock
@@ -83,7 +79,7 @@ class IrmClient:
 
     def alert_group(self, alert_group_id: str, deadline: Deadline) -> AlertGroup:
         """Read one alert group as it is now."""
-        operation = "read alert group"
+        operation = Operation.READ_ALERT_GROUP
         answer = self._http.get(operation, _path(alert_group_id), deadline)
         return alert_group(decode(self._http, operation, answer, WireAlertGroup))
 
@@ -101,7 +97,7 @@ class IrmClient:
         }
         if integration_id is not None:
             query["integration_id"] = integration_id
-        listing = Listing("list resolved alert groups", _GROUPS, query)
+        listing = Listing(Operation.LIST_RESOLVED, _GROUPS, query)
         found = self._lists.read(listing, Page[WireAlertGroup], deadline, at_most=at_most)
         groups = sorted(map(alert_group, found.by_id.values()), key=lambda one: one.created_at, reverse=True)
         return tuple(groups[:at_most])
@@ -112,7 +108,7 @@ class IrmClient:
 
     def deliveries(self, alert_group_id: str, deadline: Deadline, *, at_most: int) -> Deliveries:
         """Read the deliveries of an alert group, newest first, `at_most` so many."""
-        listing = Listing("list deliveries", _ALERTS, {"alert_group_id": alert_group_id})
+        listing = Listing(Operation.LIST_DELIVERIES, _ALERTS, {"alert_group_id": alert_group_id})
         found = self._lists.read(listing, Page[WireDelivery], deadline, at_most=at_most)
         items = sorted(map(delivery, found.by_id.values()), key=lambda one: one.created_at, reverse=True)
         return Deliveries(
@@ -121,43 +117,47 @@ class IrmClient:
 
     def notes(self, alert_group_id: str, deadline: Deadline) -> tuple[str, ...]:
         """Read the texts of the resolution notes of an alert group, in IRM's order, 500 at most."""
-        listing = Listing("list resolution notes", _NOTES, {"alert_group_id": alert_group_id})
+        listing = Listing(Operation.LIST_NOTES, _NOTES, {"alert_group_id": alert_group_id})
         found = self._lists.read(listing, Page[WireNote], deadline, at_most=_MAX_NOTES)
         return tuple(note.text or "" for note in found.by_id.values())[:_MAX_NOTES]
 
     def current_user(self, deadline: Deadline) -> User:
         """Read whose token this is; IRM answers 500 for the token of a service account."""
-        answer = self._http.get("read current user", "/api/v1/users/current/", deadline)
-        return decode(self._http, "read current user", answer, User)
+        answer = self._http.get(Operation.READ_USER, "/api/v1/users/current/", deadline)
+        return decode(self._http, Operation.READ_USER, answer, User)
 
     # Acting
 
+    def has_room(self) -> bool:
+        """Tell whether at least half of the requests that the rate limit lets through are left for now."""
+        return self._http.has_room()
+
     def wait_for_turn(self, deadline: Deadline, requests: int = _REQUESTS_OF_A_TURN) -> None:
         """Wait until so many requests can be sent without waiting: to read, note, read again, act."""
-        self._http.wait_for_room(requests, RESOLVE, deadline)
+        self._http.wait_for_room(requests, Operation.RESOLVE, deadline)
 
     def resolve(self, alert_group_id: str, deadline: Deadline) -> datetime:
         """Resolve an alert group."""
-        return self._act(RESOLVE, "resolve", alert_group_id, deadline)
+        return self._act(Operation.RESOLVE, "resolve", alert_group_id, deadline)
 
     def unresolve(self, alert_group_id: str, deadline: Deadline) -> datetime:
         """Open a resolved alert group again; it escalates from the start, and Alertmanager can never close it."""
-        return self._act(UNRESOLVE, "unresolve", alert_group_id, deadline)
+        return self._act(Operation.UNRESOLVE, "unresolve", alert_group_id, deadline)
 
     def silence(self, alert_group_id: str, seconds: int, deadline: Deadline) -> datetime:
         """Silence an alert group for so many seconds from now, whatever silence it had; ValueError below 1."""
         if seconds < 1:
             raise ValueError(f"{seconds} s: IRM takes 0 and -1 as for ever")
-        return self._act(SILENCE, "silence", alert_group_id, deadline, {"delay": int(seconds)})
+        return self._act(Operation.SILENCE, "silence", alert_group_id, deadline, {"delay": int(seconds)})
 
     def unsilence(self, alert_group_id: str, deadline: Deadline) -> datetime:
         """End the silence of an alert group; its escalation goes on."""
-        return self._act(UNSILENCE, "unsilence", alert_group_id, deadline)
+        return self._act(Operation.UNSILENCE, "unsilence", alert_group_id, deadline)
 
     def add_note(self, alert_group_id: str, text: str, deadline: Deadline) -> None:
         """Write a resolution note; not repeated when in doubt, so that no note stands there twice."""
         note = {"alert_group_id": alert_group_id, "text": text}
-        self._http.post("write resolution note", _NOTES, deadline, json=note)
+        self._http.post(Operation.WRITE_NOTE, _NOTES, deadline, json=note)
 
     def post(self, integration_id: str, payload: Mapping[str, object], deadline: Deadline) -> datetime:
         """Post a payload to the inbound link that an integration had in the last snapshot.
@@ -172,7 +172,7 @@ class IrmClient:
         return self._inbound.room(integration_id)
 
     def _act(
-        self, operation: str, verb: str, alert_group_id: str, deadline: Deadline, body: object = None
+        self, operation: Operation, verb: str, alert_group_id: str, deadline: Deadline, body: object = None
     ) -> datetime:
         path = f"{_path(alert_group_id)}{verb}/"
         return self._http.post(operation, path, deadline, attempts=1, json=body).clock

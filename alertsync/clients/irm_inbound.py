@@ -18,6 +18,7 @@ from alertsync.clients import failures
 from alertsync.clients.http import Endpoint, HeaderAuth, Http
 from alertsync.clients.limiter import Limiter
 from alertsync.config_parsers import RateLimit
+from alertsync.models import Operation
 from alertsync.redaction import remember
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from alertsync.clock import Clock, Deadline
-
-POST = "post to integration"
-"""The operation of which an `UpstreamError` speaks when a post failed."""
 
 INBOUND_LIMIT = RateLimit(150, 300.0)
 """Half of the 300 deliveries in 5 minutes that IRM takes for one integration (Grafana's documentation of its rate
@@ -119,7 +117,7 @@ class Inbound:
         with self._lock:
             door, limiter = self._doors.get(integration_id), self._limiters.get(integration_id)
         if door is None or limiter is None:
-            raise failures.no_link(self._api, POST, integration_id)
+            raise failures.no_link(self._api, Operation.POST, integration_id)
         endpoint = Endpoint(
             upstream=self._api.upstream,
             base_url=door.origin,
@@ -130,9 +128,10 @@ class Inbound:
             cert=self._api.cert,
             secrets=(*self._api.secrets, *door.secrets),
             inbound=True,
+            tally=self._api.tally,
         )
         http = Http(endpoint, self._clock, limiter=limiter, jitter=self._jitter)
         try:
-            return http.post(POST, door.path, deadline, attempts=1, json=dict(payload)).clock
+            return http.post(Operation.POST, door.path, deadline, attempts=1, json=dict(payload)).clock
         finally:
             http.close()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from alertsync.clients.http import Http
     from alertsync.clock import Deadline
+    from alertsync.models import Operation
 
 _READINGS = 3
 _MAX_PAGES = 2000
@@ -47,7 +48,7 @@ class Page(msgspec.Struct, Generic[T]):
 class Listing:
     """A list that IRM can be asked for."""
 
-    operation: str
+    operation: Operation
     path: str
     query: dict[str, str]
 
@@ -115,7 +116,7 @@ class Lists:
         """Remember the largest page that was followed by another, and so was full."""
         self._given[path] = max(self._given.get(path, 1), entries)
 
-    def _page_named_by(self, url: str, operation: str) -> dict[str, str]:
+    def _page_named_by(self, url: str, operation: Operation) -> dict[str, str]:
         """Take the page number from `next`, never its host: IRM may know itself by another name."""
         query = dict(parse_qsl(urlsplit(url).query))
         if "page" not in query:

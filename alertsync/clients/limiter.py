@@ -24,7 +24,7 @@ class Limiter:
     """At most `limit.requests` in any `limit.seconds`, and none before a time that the server named."""
 
     def __init__(self, limit: RateLimit, clock: Clock) -> None:
-        self._limit = limit
+        self.limit = limit
         self._clock = clock
         self._sent: deque[float] = deque(maxlen=limit.requests)
         self._closed_until = float("-inf")
@@ -35,9 +35,9 @@ class Limiter:
         with self._lock:
             now = self._clock.monotonic()
             wait = self._closed_until - now
-            too_many = len(self._sent) + min(requests, self._limit.requests) - self._limit.requests
+            too_many = len(self._sent) + min(requests, self.limit.requests) - self.limit.requests
             if too_many > 0:
-                wait = max(wait, self._sent[too_many - 1] + self._limit.seconds - now)
+                wait = max(wait, self._sent[too_many - 1] + self.limit.seconds - now)
             return max(wait, 0.0)
 
     def room(self) -> int:
@@ -46,7 +46,7 @@ class Limiter:
             now = self._clock.monotonic()
             if self._closed_until > now:
                 return 0
-            return self._limit.requests - sum(at + self._limit.seconds > now for at in self._sent)
+            return self.limit.requests - sum(at + self.limit.seconds > now for at in self._sent)
 
     @property
     def server_asked(self) -> bool:

@@ -16,6 +16,7 @@ from alertsync.models import AlertmanagerSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from alertsync.clients.alertmanager import AlertmanagerClient
     from alertsync.clock import Deadline
@@ -74,14 +75,24 @@ class Peers:
         """Read the alerts as the first peer that answers shows them (JSON objects), and the silences."""
         first: UpstreamError | None = None
         for tried, address in enumerate(sorted(self.addresses, key=self._absent.__contains__)):
-            left = len(self.addresses) - tried
-            # One that hangs must leave time for the others.
-            share = deadline if left == 1 else deadline.without_stop(deadline.remaining() / left)
             try:
-                return self._clients[address].alerts(share)
+                return self._clients[address].alerts(_share(deadline, len(self.addresses) - tried))
             except UpstreamError as error:
                 first = first or error
         raise first or AssertionError("there is no peer")
+
+    def active_silences(self, deadline: Deadline) -> dict[str, frozenset[tuple[str, datetime]]]:
+        """Read which silences are active, and when each ends, by the address of each peer that answers."""
+        found: dict[str, frozenset[tuple[str, datetime]]] = {}
+        first: UpstreamError | None = None
+        for asked, (address, client) in enumerate(self._clients.items()):
+            try:
+                found[address] = client.active_silences(_share(deadline, len(self._clients) - asked))
+            except UpstreamError as error:
+                first = first or error
+        if first is not None and not found:
+            raise first
+        return found
 
     def _read(
         self, read: Callable[[AlertmanagerClient], AlertmanagerSnapshot], asked: Sequence[str]
@@ -102,6 +113,11 @@ class Peers:
         if not snapshots:
             raise next(iter(failed.values()))
         return Readings(snapshots=snapshots, errors=dict(self._absent))
+
+
+def _share(deadline: Deadline, peers: int) -> Deadline:
+    """Give one of so many peers its share of the time: one that hangs must leave some for the others."""
+    return deadline if peers == 1 else deadline.without_stop(deadline.remaining() / peers)
 
 
 def _attempt(

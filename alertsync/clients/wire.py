@@ -11,6 +11,7 @@ from alertsync.clients import failures
 
 if TYPE_CHECKING:
     from alertsync.clients.http import Answer, Http
+    from alertsync.models import Operation
 
 T = TypeVar("T")
 
@@ -18,7 +19,7 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time of the wire. One without an offset is refused: it could not be compared with any other."""
 
 
-def decode(http: Http, operation: str, answer: Answer, shape: type[T]) -> T:
+def decode(http: Http, operation: Operation, answer: Answer, shape: type[T]) -> T:
     """Decode the JSON body of `answer` as `shape`; raise `UpstreamError` (not_json, wrong_shape)."""
     try:
         return msgspec.json.decode(answer.body, type=shape)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from alertsync.clients.http import ATTEMPTS
-from alertsync.clients.irm import RESOLVE, refusal
+from alertsync.clients.irm import refusal
 from alertsync.errors import StoppedError, StoreDegradedError, UpstreamError
 from alertsync.executor.turns import ChangedError
-from alertsync.models import ActionKind, LedgerChange, Outcome
+from alertsync.models import ActionKind, LedgerChange, Operation, Outcome
 from alertsync.planner.adopt import marker, withdrawal
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Closing:
             except UpstreamError as error:
                 if unclear is not None and refusal(error) == "resolved":
                     return self._it_was_us()
-                if error.operation == RESOLVE and self._in_doubt:
+                if error.operation == Operation.RESOLVE and self._in_doubt:
                     unclear = error
                 if not error.retryable or attempt == ATTEMPTS:
                     self._withdraw(decision, noted=noted)

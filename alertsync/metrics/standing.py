@@ -10,7 +10,7 @@ from prometheus_client.core import (
     HistogramMetricFamily,
 )
 
-from alertsync.metrics.text import render
+from alertsync.metrics.text import buckets, render
 from alertsync.models import (
     DURATION_BUCKETS,
     ActionKind,
@@ -39,27 +39,6 @@ _OUTCOMES = {
     ActionKind.UNRESOLVE: (Outcome.UNRESOLVED, *_REFUSED),
 }
 """How each kind of action can end: these pairs are there from the start."""
-
-
-def render_build(version: str, python: str) -> bytes:
-    """Render which version of alertsync runs, on which version of Python."""
-    family = GaugeMetricFamily(
-        "alertsync_build_info",
-        "The version of alertsync and of the Python it runs on.",
-        labels=("version", "python"),
-    )
-    family.add_metric((version, python), 1.0)
-    return render([family])
-
-
-def render_live(*, degraded: bool) -> bytes:
-    """Render what may change between two runs, so that it is read anew for each scrape."""
-    family = GaugeMetricFamily(
-        "alertsync_state_degraded",
-        "Whether the store cannot be written, so that nothing new is resolved (1) or it can (0).",
-        value=float(degraded),
-    )
-    return render([family])
 
 
 def render_standing(standing: Standing) -> bytes:
@@ -197,11 +176,9 @@ def _by_label(
 
 def _durations(counters: Counters) -> Metric:
     counts = counters.durations or (0,) * (len(DURATION_BUCKETS) + 1)
-    bounds = [*(str(bound) for bound in DURATION_BUCKETS), "+Inf"]
-    buckets = [(bound, float(sum(counts[: index + 1]))) for index, bound in enumerate(bounds)]
     return HistogramMetricFamily(
         "alertmanager_reconciliation_duration_seconds",
         "Time that reconciliation runs took.",
-        buckets=buckets,
+        buckets=buckets(DURATION_BUCKETS, counts),
         sum_value=counters.duration_sum,
     )

@@ -50,6 +50,13 @@ from alertsync.models.ledger import (
     Owing,
     Sighting,
 )
+from alertsync.models.requests import (
+    REQUEST_BUCKETS,
+    REQUEST_STATUSES,
+    Durations,
+    Operation,
+    Requests,
+)
 from alertsync.models.runs import (
     DURATION_BUCKETS,
     Action,
@@ -65,6 +72,8 @@ from alertsync.models.runs import (
 
 __all__ = [
     "DURATION_BUCKETS",
+    "REQUEST_BUCKETS",
+    "REQUEST_STATUSES",
     "Action",
     "ActionKind",
     "Address",
@@ -81,6 +90,7 @@ __all__ = [
     "DecisionKind",
     "Deliveries",
     "Delivery",
+    "Durations",
     "Explanation",
     "Held",
     "Integration",
@@ -92,12 +102,14 @@ __all__ = [
     "LegacyAlert",
     "Matcher",
     "Member",
+    "Operation",
     "Outcome",
     "OwedAlert",
     "Owing",
     "Plan",
     "Policy",
     "Repage",
+    "Requests",
     "Run",
     "RunStatus",
     "Search",

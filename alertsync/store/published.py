@@ -14,18 +14,22 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from alertsync import exposition
 from alertsync.models import Run, Standing
+
+if TYPE_CHECKING:
+    from alertsync.exposition import Page
 
 log = logging.getLogger(__name__)
 
 _STANDING = "standing.json"
 _LAST_RUN = "last-run.json"
-_METRICS = "metrics.prom"
-_ALERTS = "alerts.prom"
+_METRICS = "metrics.page"
+_ALERTS = "alerts.page"
 
 T = TypeVar("T")
 
@@ -38,14 +42,14 @@ class PublishedFiles:
         self._unwritten: dict[str, tuple[bytes, int]] = {}
         self._guard = threading.Lock()
 
-    def metrics_page(self) -> bytes | None:
-        """Give the metrics as rendered after the last run; None before there was one."""
-        page = self._read(_METRICS)
-        return None if page is None else page + (self._read(_ALERTS) or b"")
+    def metrics(self) -> tuple[Page, ...]:
+        """Give the metrics as rendered after the last run: of reconciliation, and of alerts; nothing before there was one."""
+        found = [exposition.unpack(self._read(name) or b"") for name in (_METRICS, _ALERTS)]
+        return () if found[0] is None else tuple(page for page in found if page is not None)
 
     def publish(self, metrics_page: bytes) -> None:
         """Publish the metrics of reconciliation."""
-        self._write(_METRICS, metrics_page)
+        self._write(_METRICS, exposition.pack(exposition.deflate(metrics_page)))
 
     def last_run(self) -> Run | None:
         """Give the last run that decided anything, with its decisions; None before there was one."""
@@ -54,7 +58,7 @@ class PublishedFiles:
     def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
         """Publish the decisions of a run, and the metrics of the alerts that it saw."""
         self._write(_LAST_RUN, msgspec.json.encode(run))
-        self._write(_ALERTS, alerts_page)
+        self._write(_ALERTS, exposition.pack(exposition.deflate(alerts_page)))
 
     def standing(self) -> Standing | None:
         """Tell how things stand, if that is told here; version 0.1.0 told it nowhere else."""

@@ -22,7 +22,7 @@ from alertsync.store.faults import EXPECTED, Fault
 from alertsync.store.health import Health
 from alertsync.store.pages import Page, key_of, page
 from alertsync.store.published import PublishedFiles
-from alertsync.store.writer import Held, Unsaved, read_standing, settle
+from alertsync.store.writer import Held, Unsaved, read_requests, read_standing, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from alertsync.clock import Clock
-    from alertsync.models import Action, Debt, Ledger, Run, Summary
+    from alertsync.exposition import Page as MetricsPage
+    from alertsync.models import Action, Debt, Ledger, Requests, Run, Summary
 
 log = logging.getLogger(__name__)
 
@@ -166,15 +167,40 @@ class Store:
             return kept
         return self._read(read_standing) or self._held.standing or Standing()
 
-    def publish(self, standing: Standing, metrics_page: bytes) -> None:
-        """Publish how things stand after a run, and the metrics page that tells it. Never raises."""
-        self._files.publish(metrics_page)
+    def end_run(self, run: Run, standing: Standing, requests: Requests) -> Standing:
+        """Write down a run that ended, how things stand after it, and what was asked meanwhile, in one transaction.
+
+        So a run is counted if it is known, however its process ends. Give how things stand, as it was written, or
+        as this process alone knows it. Never raises.
+        """
         with self._guard:
+            self._unsaved = self._unsaved.with_run(run).with_requests(requests)
+            self._unsaved = msgspec.structs.replace(self._unsaved, standing=standing)
             self._held = msgspec.structs.replace(self._held, standing=standing)
+            if self._settled():
+                self._prune()
+                return standing
+            standing = msgspec.structs.replace(standing, degraded=self.degraded)
             self._unsaved = msgspec.structs.replace(self._unsaved, standing=standing)
             # The file stands in for the database: it is there only while that does not know the latest.
-            if not self._settled():
-                self._files.stand_in(standing)
+            self._files.stand_in(standing)
+            return standing
+
+    def count(self, requests: Requests) -> None:
+        """Count what was asked of the upstreams beside a run. Never raises."""
+        if requests:
+            with self._guard:
+                self._unsaved = self._unsaved.with_requests(requests)
+                self._settled()
+
+    def requests(self) -> Requests:
+        """Give what was ever asked of the upstreams, as far as this process knows. Never raises."""
+        known = self._read(read_requests)
+        return (self._held.requests if known is None else known) + self._unsaved.requests
+
+    def publish(self, metrics_page: bytes) -> None:
+        """Publish the metrics page that tells how things stand after a run. Never raises."""
+        self._files.publish(metrics_page)
 
     def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
         """Publish the decisions of a run, and the metrics of the alerts that it saw. Never raises."""
@@ -184,9 +210,9 @@ class Store:
         """Give the last run that decided anything, with its decisions; None before there was one."""
         return self._files.last_run()
 
-    def metrics_page(self) -> bytes | None:
-        """Give the metrics as rendered after the last run; None before there was one."""
-        return self._files.metrics_page()
+    def metrics(self) -> tuple[MetricsPage, ...]:
+        """Give the metrics as rendered after the last run, in parts; nothing before there was one."""
+        return self._files.metrics()
 
     # --- how
 
@@ -270,7 +296,7 @@ class Store:
         if self._held.knows_more_than(stamp):
             return self._held
         found = ledger_rows.read(connection, self._oldest(), fresh=stamp.fresh)
-        return self._held.read(stamp, found, read_standing(connection))
+        return self._held.read(stamp, found, read_standing(connection), read_requests(connection))
 
     def _prune(self) -> None:
         """Delete what is older than retention, at most once an hour."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import select
 
-from alertsync.models import Ledger, LedgerChange, Run, Standing
+from alertsync.models import Ledger, LedgerChange, Requests, Run, Standing
 from alertsync.store import history, ledger_rows, memory
 from alertsync.store.database import Stamp
 from alertsync.store.schema import facts
@@ -30,6 +30,7 @@ _KEPT_RUNS = 20
 """How many runs wait in memory to be written down; with their decisions, each may take some megabytes."""
 
 _KEPT_FORGOTTEN = 1000
+_REQUESTS = "requests"
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -43,6 +44,7 @@ class Held(msgspec.Struct, frozen=True):
     ledger: Ledger = Ledger(fresh=True)
     pending: LedgerChange | None = None
     standing: Standing | None = None
+    requests: Requests = Requests()
     unreadable: str = ""
 
     def after(self, change: LedgerChange) -> Held:
@@ -53,7 +55,7 @@ class Held(msgspec.Struct, frozen=True):
             pending=change if self.pending is None else memory.merge(self.pending, change),
         )
 
-    def read(self, stamp: Stamp, found: Found, standing: Standing | None) -> Held:
+    def read(self, stamp: Stamp, found: Found, standing: Standing | None, requests: Requests) -> Held:
         """Take over what the database holds, and fill what nobody can decode from memory."""
         names = ", ".join(found.unreadable[:5])
         behind = self.pending is not None
@@ -62,6 +64,7 @@ class Held(msgspec.Struct, frozen=True):
             ledger=memory.apply(found.ledger, self.pending) if self.pending is not None else found.ledger,
             pending=self.pending,
             standing=standing or self.standing,
+            requests=requests or self.requests,
             unreadable=f"the store holds rows that cannot be read ({names}): restore alertsync.db, or delete them"
             if names
             else "",
@@ -79,15 +82,20 @@ class Unsaved(msgspec.Struct, frozen=True):
     runs: dict[str, Run] = {}
     forgotten: tuple[str, ...] = ()
     standing: Standing | None = None
+    requests: Requests = Requests()
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.forgotten or self.standing)
+        return bool(self.runs or self.forgotten or self.standing or self.requests)
 
     def with_run(self, run: Run) -> Unsaved:
         """Add a run; only the newest are kept."""
         runs = {**self.runs, run.run_id: run}
         kept = sorted(runs.values(), key=lambda one: (one.started_at, one.run_id))[-_KEPT_RUNS:]
         return msgspec.structs.replace(self, runs={one.run_id: one for one in kept})
+
+    def with_requests(self, requests: Requests) -> Unsaved:
+        """Add what was asked of the upstreams."""
+        return msgspec.structs.replace(self, requests=self.requests + requests)
 
     def without_run(self, run_id: str) -> Unsaved:
         """Add that a run is to be forgotten."""
@@ -109,6 +117,8 @@ def settle(  # noqa: PLR0913  what is found, what is known, and the rules of tim
     standing = unsaved.standing or (held.standing if lost else None)
     if standing is not None and (unsaved.standing or read_standing(connection) is None):
         ledger_rows.write_fact(connection, "standing", msgspec.json.encode(standing))
+    if unsaved.requests or lost:
+        held = msgspec.structs.replace(held, requests=_count(connection, held, unsaved.requests, lost=lost))
     if not lost and held.pending is None:
         ledger_rows.write_stamp(connection, stamp.serial, fresh=stamp.fresh)
         return held
@@ -136,6 +146,24 @@ def read_standing(connection: Connection) -> Standing | None:
         return None if body is None else msgspec.json.decode(body, type=Standing)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def read_requests(connection: Connection) -> Requests:
+    """Read what was ever asked of the upstreams; nothing where nobody has counted, or it cannot be read."""
+    body = connection.scalar(select(facts.c.body).where(facts.c.name == _REQUESTS))
+    try:
+        return Requests() if body is None else msgspec.json.decode(body, type=Requests)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Requests()
+
+
+def _count(connection: Connection, held: Held, requests: Requests, *, lost: bool) -> Requests:
+    """Add to what every process has counted so far; to what this one remembers, if the database has lost that."""
+    known = read_requests(connection)
+    if lost and not known:
+        known = held.requests
+    ledger_rows.write_fact(connection, _REQUESTS, msgspec.json.encode(known + requests))
+    return known + requests
 
 
 def _write_history(connection: Connection, runs: Iterable[Run], forgotten: Iterable[str]) -> None:

@@ -59,6 +59,11 @@ def blueprint(services: Services) -> Blueprint:
         hint = "python -m alertsync check explains how to reach it"
         return problems.response(status, "Alertmanager gave no usable answer", str(error), hint)
 
+    @routes.after_request
+    def counted(answer: Response) -> Response:
+        services.count_requests()
+        return answer
+
     return routes
 
 

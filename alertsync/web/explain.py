@@ -45,6 +45,12 @@ def blueprint(services: Services) -> Blueprint:
             reading.release()
 
     _explain_refusals(routes)
+
+    @routes.after_request
+    def counted(answer: Response) -> Response:
+        services.count_requests()
+        return answer
+
     return routes
 
 

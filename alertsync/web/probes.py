@@ -1,7 +1,8 @@
 """Liveness, readiness and metrics: open to all, quick, and never touching an upstream.
 
-Liveness knows nothing of upstreams, because restarting alertsync mends neither. Readiness depends on settings
-only, because a 503 would also take away the pages that explain a fault of an upstream.
+Liveness knows nothing of upstreams, because restarting alertsync mends neither: it fails when, and only when, the
+leader's loop is stuck, which a restart does mend. Readiness depends on settings only, because a 503 would also take
+away the pages that explain a fault of an upstream.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ import msgspec
 from flask import Blueprint, Response, jsonify, request
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from alertsync import metrics
-from alertsync.web import attention, views
+from alertsync import exposition, metrics
+from alertsync.web import attention, problems, views
 from alertsync.web.http_metrics import HttpMetrics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flask import Flask
 
     from alertsync.services import Services
+    from alertsync.settings import Settings
 
 
 def register(app: Flask, services: Services) -> None:
@@ -29,7 +33,16 @@ def register(app: Flask, services: Services) -> None:
 
     @blueprint.get("/healthz")
     def healthz() -> Response:
-        return jsonify(status="alive")
+        age, longest = services.heartbeat.age(services.clock), longest_still(services.settings)
+        if age is None or age <= longest:
+            return jsonify(status="alive")
+        return problems.response(
+            503,
+            "The loop is stuck",
+            f"the loop of process {services.heartbeat.leader} has not moved for {age:.0f} s, and no run may take longer "
+            f"than {longest:.0f} s",
+            "restart alertsync: another run begins at once, and what is owed is kept; then look what its log says last",
+        )
 
     @blueprint.get("/readyz")
     def readyz() -> tuple[Response, int]:
@@ -40,13 +53,32 @@ def register(app: Flask, services: Services) -> None:
     @http_metrics.untracked
     def page() -> Response:
         standing = services.store.standing()
-        live = metrics.render_live(degraded=bool(attention.degraded(services, standing)))
-        published = services.store.metrics_page()
-        if published is None:
-            published = metrics.render_standing(standing)
-        return Response(http_metrics.render() + live + published, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+        degraded = bool(attention.degraded(services, standing))
+        live = metrics.render_live(services.heartbeat, services.clock, degraded=degraded)
+        published = services.store.metrics()
+        if not published:
+            first = metrics.render_standing(standing) + metrics.render_requests(services.store.requests())
+            published = (exposition.deflate(first),)
+        return _page((exposition.deflate(http_metrics.render() + live), *published))
 
     app.register_blueprint(blueprint)
+
+
+def longest_still(settings: Settings) -> float:
+    """Seconds for which the leader's loop may stand still: it waits for its turn, and twice the time of a run is over."""
+    return settings.reconcile_wait + 2 * settings.run_timeout
+
+
+def _page(pages: Sequence[exposition.Page]) -> Response:
+    """Answer with a page of metrics, as gzip to those that take it."""
+    gzip = request.accept_encodings.quality("gzip") > 0
+    answer = Response(
+        exposition.gzipped(pages) if gzip else exposition.plain(pages), content_type=CONTENT_TYPE_PLAIN_0_0_4
+    )
+    if gzip:
+        answer.headers["Content-Encoding"] = "gzip"
+    answer.headers["Vary"] = "Accept-Encoding"
+    return answer
 
 
 def _readiness(services: Services, *, ready: bool) -> dict[str, Any]:
@@ -56,6 +88,8 @@ def _readiness(services: Services, *, ready: bool) -> dict[str, Any]:
         "status": "ready" if ready else "not ready",
         "missing": [f"{name} {text}" for name, text in services.missing.items()],
         "loop": f"every {interval:g} s" if interval else "off (RECONCILE_INTERVAL is not set)",
+        "leader": services.heartbeat.leader is not None,
+        "next_run_at": views.time(services.heartbeat.next_run_at(services.clock)),
         "dry_run": services.settings.policy.dry_run,
         "attention": msgspec.to_builtins(attention.of(services, curl=attention.curl(request))),
         "upstreams": {name: views.upstream(standing.upstreams.get(name)) for name in ("alertmanager", "irm")},

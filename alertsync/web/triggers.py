@@ -7,6 +7,7 @@ waits for the run lock; others are told at once that they come too late, so that
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ class Triggers:
         if reconciler is None:
             missing = "; ".join(f"{name} {text}" for name, text in self._services.missing.items())
             raise NotReadyError(missing)
+        self._leave_it_to_the_leader()
         wait = self._services.settings.reconcile_wait
         if not self._waiting.acquire(blocking=False):
             raise RunBusyError(
@@ -70,6 +72,15 @@ class Triggers:
         except BaseException:
             self._waiting.release()
             raise
+
+    def _leave_it_to_the_leader(self) -> None:
+        """Raise `RunBusyError` if what is owed is remembered by the leader's process alone, and that is another."""
+        leader = self._services.heartbeat.leader
+        if self._services.state_is_lent and leader not in (None, os.getpid()):
+            raise RunBusyError(
+                "STATE_DIR cannot be used, so only the worker that leads the loop may run, and another one answers you",
+                retry_after=1,
+            )
 
     def _begin(self, reconciler: Reconciler, wait: float, *, dry_run: bool, lift: frozenset[str]) -> Trigger:
         now = self._services.clock.now()

@@ -9,6 +9,8 @@ import msgspec
 from alertsync.models import Webhook
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from alertsync.models import (
         Action,
         AlertGroup,
@@ -137,6 +139,12 @@ def upstream(one: Upstream | None) -> dict[str, Any] | None:
 def summary(one: Summary | None) -> dict[str, Any] | None:
     """Show the last run that ended, without its decisions; None if there was none."""
     shown: dict[str, Any] | None = msgspec.to_builtins(one)
+    return shown
+
+
+def time(moment: datetime | None) -> str | None:
+    """Show a time; None if there is none."""
+    shown: str | None = _plain(moment)
     return shown
 
 

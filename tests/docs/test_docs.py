@@ -14,6 +14,8 @@ from flask import Flask
 
 from alertsync import bootstrap, metrics, simulator
 from alertsync.__main__ import main
+from alertsync.clock import Clock
+from alertsync.heartbeat import Heartbeat
 from alertsync.models import (
     AggregationGroup,
     Alert,
@@ -23,6 +25,7 @@ from alertsync.models import (
     Held,
     Outcome,
     Owing,
+    Requests,
     Run,
     RunStatus,
     Standing,
@@ -52,12 +55,13 @@ FOREIGN_NAMES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"}
 @pytest.fixture
 def app(tmp_path: Path) -> Flask:
     """Make the app as it is without a single setting but its directory."""
-    return create_app(bootstrap.build(settings.load({"STATE_DIR": str(tmp_path)})))
+    return create_app(bootstrap.build(settings.load({"STATE_DIR": str(tmp_path)}), heartbeat=Heartbeat()))
 
 
 def exposed(app: Flask) -> dict[str, tuple[str, set[str]]]:
     """Give every metric of a service that has run: name to type and the labels of its series."""
     client = app.test_client()
+    services_of(app).heartbeat.beat(Clock(), next_run_in=60)
     for path in ("/healthz", "/reconcile", "/no-such-address"):
         client.get(path)
     last = Summary("1", "loop", RunStatus.SUCCESS, "", NOW, NOW)
@@ -68,6 +72,7 @@ def exposed(app: Flask) -> dict[str, tuple[str, set[str]]]:
     text = (
         client.get("/metrics").get_data()
         + metrics.render_standing(Standing(last=last, last_success_at=NOW))
+        + metrics.render_requests(Requests())
         + metrics.render_alerts(snapshot, (), ())
     ).decode()
     found = {}

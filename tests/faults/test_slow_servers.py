@@ -16,6 +16,7 @@ from alertsync.clients.limiter import Limiter
 from alertsync.clock import Clock, Deadline
 from alertsync.config_parsers import RateLimit
 from alertsync.errors import Reason, UpstreamError
+from alertsync.models import Operation
 from alertsync.simulator.wire import Fault, Server
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def test_an_answer_that_drips_ends_with_the_time_of_the_run(part: str, method: s
         http, deadline = http_at(url), Deadline(Clock(), 0.5)
         began = time.monotonic()
         with pytest.raises(UpstreamError) as caught:
-            http.get("read", "/x", deadline) if method == "GET" else http.post("act", "/x", deadline)
+            http.get(Operation.READ_ALERT_GROUP, "/x", deadline) if method == "GET" else http.post(
+                Operation.RESOLVE, "/x", deadline
+            )
         assert time.monotonic() - began < 1.5
     assert caught.value.reason in (Reason.DEADLINE, Reason.CUT_OFF)
 
@@ -106,9 +109,9 @@ def test_a_quick_answer_after_a_slow_one_on_the_same_connection_has_its_own_time
 
     with serving(answer) as url:
         http = http_at(url)
-        assert http.get("read", "/x", Deadline(Clock(), 0.3)).body == b"[]"
+        assert http.get(Operation.READ_ALERT_GROUP, "/x", Deadline(Clock(), 0.3)).body == b"[]"
         time.sleep(0.4)
-        assert http.get("read", "/x", Deadline(Clock(), 5)).body == b"[]"
+        assert http.get(Operation.READ_ALERT_GROUP, "/x", Deadline(Clock(), 5)).body == b"[]"
         http.close()
 
 
@@ -117,7 +120,7 @@ def test_a_server_that_says_nothing_is_a_timeout_as_long_as_the_run_has_time() -
         endpoint = Endpoint("irm", url, HeaderAuth(None), {}, timeout=0.2)
         http = Http(endpoint, Clock(sleep=lambda _: None), jitter=random.Random(1))
         with pytest.raises(UpstreamError, match=r"no answer within 0.2 s") as caught:
-            http.post("act", "/x", Deadline(Clock(), 30), attempts=1)
+            http.post(Operation.RESOLVE, "/x", Deadline(Clock(), 30), attempts=1)
         assert caught.value.reason is Reason.TIMEOUT
 
 
@@ -154,7 +157,7 @@ def test_only_a_time_that_can_be_meant_is_taken(
     head = f"HTTP/1.1 429 Too Many Requests\r\n{lines}Content-Length: 0\r\n\r\n".encode()
     with serving(lambda connection, _: connection.sendall(head)) as url:
         with pytest.raises(UpstreamError) as caught:
-            http_at(url).post("act", "/x", Deadline(Clock(), 5), attempts=1)
+            http_at(url).post(Operation.RESOLVE, "/x", Deadline(Clock(), 5), attempts=1)
         assert caught.value.retry_after == understood
 
 
@@ -166,6 +169,6 @@ def test_no_server_keeps_us_away_for_longer_than_a_quarter_of_an_hour() -> None:
         server.inject(Fault("throttle", times=-1, retry_after=80000))
         limiter = Limiter(RateLimit(100, 60), Clock())
         with pytest.raises(UpstreamError) as caught:
-            http_at(server.url, limiter=limiter).get("read", "/x", Deadline(Clock(), 60))
+            http_at(server.url, limiter=limiter).get(Operation.READ_ALERT_GROUP, "/x", Deadline(Clock(), 60))
         assert caught.value.retry_after == 80000
         assert 890 < limiter.wait_needed() <= 900

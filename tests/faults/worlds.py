@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
-from alertsync import bootstrap, config
+from alertsync import bootstrap, config, exposition
 from alertsync.clock import Clock
 from alertsync.models import Run
 from alertsync.services import Services
@@ -148,5 +148,5 @@ def run(services: Services) -> Run:
 
 def metric(services: Services, name: str) -> float | None:
     """Give a published metric."""
-    page = services.store.metrics_page()
-    return None if page is None else value(page.decode(), name)
+    page = exposition.plain(services.store.metrics())
+    return value(page.decode(), name) if page else None

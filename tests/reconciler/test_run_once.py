@@ -174,12 +174,12 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing_that_is_published(
         disk = world.fire("Disk")
         world.run()
         world.silence("Disk")
-        before = (world.services.store.metrics_page(), world.services.store.last_run())
+        before = (world.services.store.metrics(), world.services.store.last_run())
         run = world.run(dry_run=True)
         assert (run.inconsistencies_found, run.inconsistencies_resolved, run.dry_run) == (1, 0, True)
         assert [one.held for one in run.decisions] == [Held.DRY_RUN]
         assert disk.state == "firing"
-        assert (world.services.store.metrics_page(), world.services.store.last_run()) == before
+        assert (world.services.store.metrics(), world.services.store.last_run()) == before
         assert world.services.store.run(run.run_id) == run
 
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from alertsync import exposition
 from alertsync.clock import Clock
 from alertsync.errors import StoreDegradedError
 from alertsync.locks import FileLock
-from alertsync.models import Counters, Ledger, LedgerChange, RunStatus, Standing
+from alertsync.models import Counters, Ledger, LedgerChange, Requests, RunStatus, Standing
 from alertsync.store import Page, Store, sqlite
 from tests.store import children
 from tests.store.values import RETENTION, a_debt, a_lease, a_run, a_sighting, a_store
@@ -34,14 +35,15 @@ FULL = LedgerChange(
     peers={"http://peer": START},
     fresh=False,
 )
+ASKED = Requests({"read status/2xx": 3})
 
 
 def filled(directory: Path) -> Store:
     """Make a store that has recorded a little of everything."""
     store = a_store(directory)
     store.commit(FULL)
-    store.save_run(a_run(acted=2))
-    store.publish(Standing(counters=Counters(runs=7)), b"page\n")
+    store.end_run(a_run(acted=2), Standing(counters=Counters(runs=7)), ASKED)
+    store.publish(b"page\n")
     return store
 
 
@@ -54,10 +56,11 @@ def assert_degraded_but_knowing(store: Store, why: str) -> None:
     with pytest.raises(StoreDegradedError, match=why):
         store.commit(LedgerChange(debts=(a_debt(1), a_debt(2)), fresh=False))
     store.save_run(a_run(1, RunStatus.RUNNING, decided=0))
-    store.save_run(a_run(1, acted=1))
+    told = store.end_run(a_run(1, acted=1), Standing(counters=Counters(runs=8)), ASKED)
+    assert told.degraded == store.degraded
     store.save_run(a_run(2))
     store.forget_run(a_run(2).run_id)
-    store.publish(Standing(counters=Counters(runs=8)), b"page\n")
+    store.publish(b"page\n")
     ledger = store.ledger()
     assert {a_debt(1).id, a_debt(2).id} <= {debt.id for debt in ledger.debts}
     assert not ledger.fresh
@@ -491,9 +494,10 @@ def test_other_workers_are_told_how_things_stand_while_the_database_cannot_tell(
     state, published = tmp_path / "state", tmp_path / "published"
     state.touch()
     ours, theirs = (Store(state, published, Clock(), retention=RETENTION) for _ in range(2))
-    ours.publish(Standing(counters=Counters(runs=8)), b"page\n")
+    ours.end_run(a_run(), Standing(counters=Counters(runs=8)), ASKED)
+    ours.publish(b"page\n")
     assert theirs.standing().counters.runs == 8
-    assert theirs.metrics_page() == b"page\n"
+    assert exposition.plain(theirs.metrics()) == b"page\n"
     state.unlink()
     ours.ledger()
     assert not (published / "standing.json").exists()

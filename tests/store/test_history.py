@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from alertsync.models import Counters, LedgerChange, RunStatus, Standing
+from alertsync import exposition
+from alertsync.models import Counters, LedgerChange, Requests, RunStatus, Standing
 from alertsync.store import Page
 from tests.store.values import a_debt, a_run, a_store
 from tests.unit.clocks import START, FakeTime
@@ -143,11 +144,13 @@ def test_a_cursor_beyond_all_rows_is_refused(tmp_path: Path) -> None:
 
 def test_counters_survive_and_the_page_is_a_file(tmp_path: Path) -> None:
     standing = Standing(counters=Counters(runs=3), inconsistencies_found=2)
-    a_store(tmp_path).publish(standing, b"page\n")
+    store = a_store(tmp_path)
+    assert store.end_run(a_run(), standing, Requests()) == standing
+    store.publish(b"page\n")
     a_store(tmp_path).publish_decisions(a_run(), b"alerts\n")
     other = a_store(tmp_path)
     assert other.standing() == standing
-    assert other.metrics_page() == b"page\nalerts\n"
+    assert exposition.plain(other.metrics()) == b"page\nalerts\n"
     assert other.last_run() == a_run()
     assert not (tmp_path / "standing.json").exists()
 
@@ -156,12 +159,12 @@ def test_how_things_stood_in_version_0_1_0_is_taken_over(tmp_path: Path) -> None
     (tmp_path / "standing.json").write_bytes(b'{"counters":{"runs":41,"failures":2},"attached":{}}')
     store = a_store(tmp_path)
     assert store.standing().counters.runs == 41
-    store.publish(Standing(counters=Counters(runs=42)), b"")
+    store.end_run(a_run(), Standing(counters=Counters(runs=42)), Requests())
     assert a_store(tmp_path).standing().counters.runs == 42
     assert not (tmp_path / "standing.json").exists()
 
 
 def test_an_empty_store_knows_nothing_and_says_so(tmp_path: Path) -> None:
     store = a_store(tmp_path)
-    assert (store.standing(), store.last_run(), store.metrics_page()) == (Standing(), None, None)
+    assert (store.standing(), store.last_run(), store.metrics()) == (Standing(), None, ())
     assert (store.run(a_run().run_id), store.runs(limit=3), store.degraded) == (None, Page(()), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -11,13 +11,16 @@ from alertsync.clients.limiter import Limiter
 from alertsync.clock import Deadline
 from alertsync.config_parsers import RateLimit
 from alertsync.errors import RunBusyError, StoppedError
+from alertsync.heartbeat import Heartbeat
 from alertsync.locks import FileLock, held
 from alertsync.models import Run, RunStatus
 from alertsync.scheduler import Scheduler
-from tests.unit.clocks import FakeTime
+from tests.unit.clocks import START, FakeTime
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from alertsync.watch import Watch
 
 
 def test_a_limit_of_three_in_ten_seconds_lets_the_fourth_wait_for_the_first_to_leave_the_window() -> None:
@@ -64,7 +67,7 @@ def loop(  # noqa: PLR0913, PLR0917  each is one fact of the loop
     until: float,
     follow_after: float | None = None,
 ) -> None:
-    def work() -> Run:
+    def work(_: str) -> Run:
         run.append(time.passed)
         time.sleep(takes)
         if len(run) == 2:
@@ -77,7 +80,15 @@ def loop(  # noqa: PLR0913, PLR0917  each is one fact of the loop
             "r", "loop", dry_run=False, status=RunStatus.SUCCESS, message="", started_at=now, wake_at=wake_at
         )
 
-    Scheduler(work, FileLock(path), 60, time.clock, should_stop=lambda: time.passed >= until).serve()
+    Scheduler(
+        work,
+        FileLock(path),
+        60,
+        time.clock,
+        should_stop=lambda: time.passed >= until,
+        heartbeat=Heartbeat(),
+        watch=None,
+    ).serve()
 
 
 def test_the_loop_runs_at_once_then_at_its_interval_whatever_a_run_meets(tmp_path: Path) -> None:
@@ -112,6 +123,84 @@ def test_a_loop_without_the_leader_lock_stands_by_and_takes_over(tmp_path: Path)
     leader.release()
     loop(time, tmp_path / "leader.lock", runs, takes=1, until=60)
     assert runs != []
+
+
+class Calling:
+    """A watch that calls for a run at these times."""
+
+    def __init__(self, time: FakeTime, at: list[float]) -> None:
+        self.time, self.at, self.begun = time, at, 0
+
+    def wants_run(self) -> bool:
+        if self.at and self.time.passed >= self.at[0]:
+            self.at.pop(0)
+            return True
+        return False
+
+    def run_begins(self) -> None:
+        self.begun += 1
+
+
+def test_a_run_that_the_watch_calls_for_comes_at_once_and_leaves_the_others_where_they_are(
+    tmp_path: Path,
+) -> None:
+    time, heartbeat = FakeTime(), Heartbeat()
+    watch, runs = Calling(time, [20, 21, 90]), list[tuple[str, float]]()
+
+    def work(trigger: str) -> Run:
+        runs.append((trigger, round(time.passed)))
+        time.sleep(1)
+        now = time.clock.now()
+        return Run("r", trigger, dry_run=False, status=RunStatus.SUCCESS, message="", started_at=now)
+
+    Scheduler(
+        work,
+        FileLock(tmp_path / "leader.lock"),
+        60,
+        time.clock,
+        should_stop=lambda: time.passed >= 130,
+        heartbeat=heartbeat,
+        watch=cast("Watch", watch),
+    ).serve()
+    assert runs == [("loop", 0), ("watch", 20), ("watch", 22), ("loop", 60), ("watch", 90), ("loop", 120)]
+    assert watch.begun == len(runs)
+
+
+def test_while_it_leads_the_loop_beats_and_tells_when_the_next_run_is_due(tmp_path: Path) -> None:
+    time, heartbeat = FakeTime(), Heartbeat()
+    told: list[tuple[float, float]] = []
+
+    def due() -> float:
+        at = heartbeat.next_run_at(time.clock)
+        assert at is not None
+        return round((at - START).total_seconds())
+
+    def work(_: str) -> Run:
+        told.append((round(time.passed), due()))
+        time.sleep(30)
+        # In the middle of a run nothing beats.
+        assert heartbeat.age(time.clock) == pytest.approx(30)
+        return Run("r", "loop", dry_run=False, status=RunStatus.SUCCESS, message="", started_at=START)
+
+    def should_stop() -> bool:
+        if heartbeat.leader is not None and time.passed % 60 > 31:
+            age = heartbeat.age(time.clock)
+            assert age is not None
+            assert age < 1
+            assert due() == (time.passed // 60 + 1) * 60
+        return time.passed >= 170
+
+    Scheduler(
+        work,
+        FileLock(tmp_path / "leader.lock"),
+        60,
+        time.clock,
+        should_stop,
+        heartbeat=heartbeat,
+        watch=None,
+    ).serve()
+    assert told == [(0, 60), (60, 120), (120, 180)]
+    assert heartbeat.leader is None
 
 
 def test_a_lock_has_one_holder_at_a_time_in_one_process_too(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from alertsync import bootstrap, metrics
 from alertsync.errors import StoreDegradedError
-from alertsync.models import Brake, Credentials, LedgerChange, OwedAlert, Owing
+from alertsync.models import Brake, Credentials, LedgerChange, OwedAlert, Owing, Requests
 from alertsync.web import create_app
 from tests.docs import settings
 from tests.unit.clocks import START
@@ -43,8 +43,9 @@ class Shown:
         """Let a run end that left this in the ledger."""
         store = self.services.store
         store.commit(change)
-        standing = metrics.count(store.standing(), run(**more), store.ledger())
-        store.publish(standing, metrics.render_standing(standing))
+        ended = run(**more)
+        standing = metrics.count(store.standing(), ended, store.ledger())
+        store.end_run(ended, standing, Requests())
 
     def page(self, **headers: str) -> str:
         return self._client.get("/reconcile", headers=HTML | headers).get_data(as_text=True)
