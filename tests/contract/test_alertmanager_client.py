@@ -233,6 +233,25 @@ def test_a_silence_shows_in_the_very_next_snapshot_and_its_end_too(server: Alert
     assert snapshot.silences == (), "expired silences stay listed for days, and hold nothing"
 
 
+def test_a_look_at_the_active_silences_differs_as_soon_as_one_is_made_extended_or_ended(
+    server: AlertmanagerUnderTest,
+) -> None:
+    asked = client(server)
+    assert asked.active_silences(soon()) == frozenset()
+    hour = timedelta(hours=1)
+    first = server.silence({"alertname": "Disk"}, duration=hour, created_by="ana", comment="")
+    one = asked.active_silences(soon())
+    assert {id_ for id_, _ in one} == {first}
+    assert asked.active_silences(soon()) == one
+    second = server.silence({"alertname": "Slow"}, duration=2 * hour, created_by="ana", comment="")
+    assert {id_ for id_, _ in asked.active_silences(soon())} == {first, second}
+    server.expire(second)
+    # What is over stays listed for days, and is none of them.
+    assert asked.active_silences(soon()) == one
+    server.expire(first)
+    assert asked.active_silences(soon()) == frozenset()
+
+
 def test_an_inhibited_alert_is_muted_not_silenced(server: AlertmanagerUnderTest) -> None:
     server.fire({"alertname": "HostDown", "rack": "r1"})
     server.fire({"alertname": "RackDown", "rack": "r1"})
@@ -341,6 +360,7 @@ def test_groups_that_go_on_lacking_an_alert_prove_nothing() -> None:
         assert caught.value.reason is Reason.UNSTABLE
 
 
+@pytest.mark.timeout(180)  # a storm of reloads on a busy machine
 def test_no_snapshot_of_the_real_program_under_reloads_lacks_an_alert(tmp_path: Path) -> None:
     """Alertmanager rebuilds its aggregation groups while it reloads, and shows them half built."""
     with RealAlertmanager(tmp_path, routes=ROUTES) as server:

@@ -173,6 +173,20 @@ def test_a_peer_that_hangs_leaves_the_live_page_time_for_the_next(
     assert [alert["labels"]["alertname"] for alert in alerts] == ["Disk"]
 
 
+def test_a_look_at_the_silences_tells_each_peer_apart_and_does_without_one_that_is_down(
+    servers: list[SimulatedAlertmanager],
+) -> None:
+    first, second = servers[:2]
+    down = f"http://127.0.0.1:{free_port()}"
+    silence = second.silence({"alertname": "Disk"}, duration=timedelta(hours=1), created_by="ana", comment="")
+    found = peers_at(first.url, down, second.url).active_silences(soon())
+    assert found.keys() == {first.url, second.url}
+    assert found[first.url] == frozenset()
+    assert [id_ for id_, _ in found[second.url]] == [silence]
+    with pytest.raises(UpstreamError):
+        peers_at(down).active_silences(soon())
+
+
 def test_a_stop_ends_the_reading_of_all_peers(servers: list[SimulatedAlertmanager]) -> None:
     peers = peers_at(*(server.url for server in servers))
     with pytest.raises(StoppedError):

@@ -67,6 +67,7 @@ def assert_degraded_but_knowing(store: Store, why: str) -> None:
     assert ledger.degraded == store.degraded != ""
     assert "alertsync.db" in store.degraded
     assert store.standing().counters.runs == 8
+    assert store.requests().answers["read status/2xx"] >= 3
     assert store.run(a_run(1).run_id) == a_run(1, acted=1)
     assert a_run(1).run_id in {run.run_id for run in store.runs(limit=5).items}
     assert [action.run_id for action in store.actions(limit=1).items] == [a_run(1).run_id]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alertsync.clock import Clock
-from alertsync.models import LedgerChange
+from alertsync.models import Counters, LedgerChange, Requests, Standing
 from tests.store import children
 from tests.store.values import a_debt, a_run, a_store
 
@@ -43,6 +43,45 @@ def _commit_without_end(directory: Path, done: Connection) -> None:
     for number in range(1, 9000):
         store.commit(LedgerChange(debts=(a_debt(number),)))
         done.send(number)
+
+
+def test_a_run_is_counted_if_and_only_if_it_is_known_however_its_process_ends(tmp_path: Path) -> None:
+    for turn in range(3):
+        ours, theirs = children.forked.Pipe(duplex=False)
+        child = children.start(_end_runs_without_end, tmp_path, theirs, turn)
+        for _ in range(5):
+            assert ours.poll(children.SECONDS)
+            ours.recv()
+        os.kill(child.pid or 0, signal.SIGKILL)
+        child.join(children.SECONDS)
+    store = a_store(tmp_path)
+    known = len(store.runs(limit=500).items)
+    assert known >= 15
+    assert store.standing().counters.runs == known
+    assert store.requests().answers == {"read status/2xx": 3 * known}
+
+
+def _end_runs_without_end(directory: Path, done: Connection, turn: int) -> None:
+    store = a_store(directory)
+    for number in range(turn * 1000, turn * 1000 + 400):
+        standing = store.standing()
+        counted = Counters(runs=standing.counters.runs + 1)
+        store.end_run(a_run(number), Standing(counters=counted), Requests({"read status/2xx": 3}))
+        done.send(number)
+
+
+def test_requests_that_several_processes_count_at_once_are_all_counted(tmp_path: Path) -> None:
+    barrier = children.forked.Barrier(4)
+    children.finish(*(children.start(_count, tmp_path, barrier) for _ in range(4)))
+    assert a_store(tmp_path).requests().answers == {"read alerts/2xx": 40, "read alerts/none": 40}
+
+
+def _count(directory: Path, barrier: Barrier) -> None:
+    store = a_store(directory, Clock())
+    barrier.wait(children.SECONDS)
+    for _ in range(10):
+        store.count(Requests({"read alerts/2xx": 1}))
+        store.count(Requests({"read alerts/none": 1}))
 
 
 def test_a_store_that_was_used_before_a_fork_is_used_on_both_sides_of_it(tmp_path: Path) -> None:
