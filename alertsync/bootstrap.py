@@ -104,6 +104,8 @@ def build(
             ),
             alert_metrics=AlertMetrics(settings.alert_labels, settings.alert_annotations),
             lock_path=directory / "run.lock",
+            # STATE_DIR may be mended while we run, and the command line uses it then.
+            other_lock_path=settings.state_dir / "run.lock" if directory != settings.state_dir else None,
             clock=clock,
             should_stop=stop,
             started_at=clock.now(),

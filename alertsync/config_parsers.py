@@ -171,12 +171,33 @@ def _irm_url(value: str) -> str:
     return _plain_url(value).removesuffix("/api/v1").rstrip("/")
 
 
+def _header_url(value: str) -> str:
+    """Read an address that travels in a header, which carries nothing but ASCII."""
+    url = _plain_url(value)
+    if not url.isascii():
+        raise ValidationError(
+            f"{_shown(value)} cannot be used: wants an address in ASCII, such as the browser's, copied"
+        )
+    return url
+
+
+def _header(value: str) -> str:
+    text = value.strip()
+    if not text.isascii() or not text.isprintable():
+        raise ValidationError(
+            f"{_shown(value)} cannot be used: wants one line of ASCII, as it is sent in an HTTP header"
+        )
+    return text
+
+
 def _text(value: str) -> str:
     return value.strip()
 
 
 PARSERS: dict[str, Callable[..., Any]] = {
     "text": _text,
+    "header": _header,
+    "header_url": _header_url,
     "seconds": _seconds,
     "positive_seconds": _positive_seconds,
     "flag": _flag,
@@ -197,7 +218,7 @@ PARSERS: dict[str, Callable[..., Any]] = {
     "port": _whole(1, 65535, "a TCP port"),
     "workers": _whole(1, 32, "a count of workers"),
     "threads": _whole(
-        5, 256, "a count of threads (triggers and live readings hold up to four, the probes need one)"
+        6, 256, "a count of threads (triggers and live readings hold up to five, the probes need one)"
     ),
     "page_size": _whole(1, 1000, "a count of alert groups"),
     "count": _whole(1, 1_000_000, "a count"),

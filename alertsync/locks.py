@@ -8,6 +8,7 @@ another process has replaced guards nothing. The directory must be a local disk;
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ class FileLock:
     def acquire(self) -> bool:
         """Take the lock if it is free; raise `StateDirError` if the file cannot be opened."""
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fd = open_file(self._path)
         except OSError as error:
             raise StateDirError(
                 f"the lock file {self._path} cannot be opened ({error.strerror}): "
@@ -55,6 +56,33 @@ class FileLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+@contextlib.contextmanager
+def all_held(
+    path: Path, other: Path | None, clock: Clock, wait: float, give_up: Callable[[], bool]
+) -> Iterator[bool]:
+    """Hold the lock at `path`, and the `other` where its directory can be used, as `held` does."""
+    with contextlib.ExitStack() as stack:
+        taken = stack.enter_context(held(path, clock, wait, give_up))
+        if taken and other is not None:
+            # Where it cannot be used, nobody else can use it either.
+            with contextlib.suppress(StateDirError):
+                taken = stack.enter_context(held(other, clock, wait, give_up))
+        yield taken
+
+
+def open_file(path: Path) -> int:
+    """Open the file; one that is there will do, where nothing can be written (any more): a lock writes nothing."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT):
+            raise
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            raise error from None
 
 
 @contextlib.contextmanager

@@ -26,9 +26,10 @@ from alertsync.errors import (
 )
 from alertsync.executor import execute
 from alertsync.executor.turns import Hands
-from alertsync.locks import held
+from alertsync.locks import all_held
 from alertsync.models import ActionKind, LedgerChange, Outcome, Run, RunStatus
 from alertsync.observer import Observer
+from alertsync.store import WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,10 @@ class AlertMetrics:
 
 @dataclass(frozen=True)
 class Reconciler:
-    """Reconciles one Alertmanager with one IRM, under the run lock at `lock_path`."""
+    """Reconciles one Alertmanager with one IRM, under the run lock at `lock_path`.
+
+    `other_lock_path` is where the command line locks, if that is elsewhere.
+    """
 
     irm: IrmClient
     alertmanager: Peers
@@ -91,6 +95,7 @@ class Reconciler:
     should_stop: Callable[[], bool]
     started_at: datetime
     tally: Tally
+    other_lock_path: Path | None = None
 
     def run_once(  # noqa: PLR0913  each is one fact of who asked for the run, and how
         self,
@@ -108,7 +113,7 @@ class Reconciler:
         another run to end (`RunBusyError` after that), `started` is called once it has. A `dry_run` acts on
         nothing and leaves ledger, metrics and published decisions alone. `lift` names brakes to lift for this run.
         """
-        with held(self.lock_path, self.clock, wait, self.should_stop) as taken:
+        with all_held(self.lock_path, self.other_lock_path, self.clock, wait, self.should_stop) as taken:
             if not taken:
                 raise RunBusyError("another run is going on", retry_after=max(int(wait), 5))
             policy = msgspec.structs.replace(self.policy, dry_run=self.policy.dry_run or dry_run, lifted=lift)
@@ -283,7 +288,7 @@ class _Attempt:
             self._store.save_run(report.abridged(run))
             self._store.count(asked)
             return
-        standing = metrics.count(self._store.standing(), run, ledger)
+        standing = metrics.count(self._store.standing(patience=WAIT_SECONDS), run, ledger)
         standing = self._store.end_run(report.abridged(run), standing, asked)
         self._store.publish(
             metrics.render_standing(standing) + metrics.render_requests(self._store.requests())

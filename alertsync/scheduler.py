@@ -64,11 +64,15 @@ class Scheduler:
 
     def serve(self) -> None:
         """Contend for the lock and lead until told to stop."""
+        told = ""
         while not self._should_stop():
             try:
                 leads = self._lock.acquire()
-            except StateDirError:
-                log.exception("the leader lock cannot be taken")
+                told = ""
+            except StateDirError as error:
+                # It is tried again each second: only what is new is told.
+                if told != (told := str(error)):
+                    log.error("the leader lock cannot be taken: %s", told)  # noqa: TRY400  the reason says it all
                 leads = False
             if not leads:
                 self._stand_by()
@@ -119,6 +123,8 @@ class Scheduler:
             return self._run(trigger).wake_at
         except RunBusyError as error:
             log.info("the loop let another run go first", extra={"reason": str(error)})
+        except StateDirError as error:
+            log.error("no run is possible: %s", error)  # noqa: TRY400  the reason says it all
         except Exception:
             # The loop must outlive whatever one run meets; the next one tries again.
             log.exception("a run ended with an unexpected error")

@@ -6,6 +6,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from alertsync.cli.tables import moment, table
 from alertsync.errors import AlertsyncError
 from alertsync.models import Owing
@@ -31,7 +33,11 @@ def show(services: Services, *, what: str, limit: int, before: str | None, as_js
             )
         if what == "debts":
             return _print(services, store.debts(limit=limit, before=before), views.debt, _debts, as_json)
-        return _print(services, store.runs(limit=limit, before=before), views.summary, _runs, as_json)
+        page = store.runs(limit=limit, before=before)
+        page = msgspec.structs.replace(
+            page, items=tuple(views.as_of_now(one, services) for one in page.items)
+        )
+        return _print(services, page, views.summary, _runs, as_json)
     except ValueError:
         raise HistoryError(
             "--before is no cursor of this list: take the one that the page before it ended with"

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from alertsync.store import migrate, sqlite
 from alertsync.store.faults import EXPECTED, UnpreparedError, fault, trouble
-from alertsync.store.gate import Gate
+from alertsync.store.gate import WAIT_SECONDS, Gate
 from alertsync.store.schema import identity
 from alertsync.store.sqlite import Trouble
 
@@ -65,26 +65,46 @@ class Database:
         self._engine = sqlite.engine(self.path)
         self._is_wal = False
 
-    def run(self, work: Callable[[Connection, Stamp], T], *, write: bool = False) -> T:
+    def run(
+        self,
+        work: Callable[[Connection, Stamp], T],
+        *,
+        write: bool = False,
+        patience: float = WAIT_SECONDS,
+    ) -> T:
         """Do `work` in one transaction, durable when this returns; raise `Fault` if that is impossible.
 
         `work` may be called twice, and must change nothing but the database. It may change that only with `write`.
+        `patience` bounds how long another process that mends the database is waited for, in seconds.
         """
         try:
             try:
-                return self._once(work, write=write)
+                return self._once(work, write=write, patience=patience)
             except EXPECTED as error:
                 found = trouble(error, self.path)
                 if found not in _MENDABLE:
                     raise
                 self._mend(found)
-                return self._once(work, write=write)
+                return self._once(work, write=write, patience=patience)
         except EXPECTED as error:
             raise fault(error, self.path, writing=write) from error
 
-    def _once(self, work: Callable[[Connection, Stamp], T], *, write: bool) -> T:
-        with self._gate.shared():
+    def _once(self, work: Callable[[Connection, Stamp], T], *, write: bool, patience: float) -> T:
+        with self._gate.shared(patience):
             return self._transaction(work, write=write)
+
+    def salvage(self, work: Callable[[Connection, Stamp], T]) -> T:
+        """Read from a copy, for where the disk is full or may only be read; raise `Fault` if that is impossible."""
+        try:
+            with (
+                self._gate.shared(),
+                sqlite.copied(self.path) as copy,
+                sqlite.engine(copy).connect() as connection,
+                connection.begin(),
+            ):
+                return work(connection, self._stamp(connection))
+        except EXPECTED as error:
+            raise fault(error, self.path, writing=False) from error
 
     def glance(self, work: Callable[[Connection, Stamp], T]) -> T:
         """Read from the database as it is, for whoever holds the gate alone; raise what comes of it."""

@@ -62,7 +62,7 @@ _ADVICE = {
     "which process holds it open",
     Trouble.UNOPENABLE: "it cannot be opened. STATE_DIR wants a directory on a local disk that alertsync may write, "
     "and nothing but a file under this name",
-    Trouble.INPUT_OUTPUT: "the disk failed to read or write. Look at the volume that holds STATE_DIR",
+    Trouble.INPUT_OUTPUT: "the disk failed to read or write. Look at the volume that holds STATE_DIR: is it full?",
     Trouble.OTHER: "an unexpected error came back",
 }
 

@@ -39,11 +39,11 @@ class Gate:
         self._clock = clock
 
     @contextlib.contextmanager
-    def shared(self) -> Iterator[None]:
-        """Hold the gate beside others for the block; raise `OSError` if that is impossible."""
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def shared(self, wait: float = WAIT_SECONDS) -> Iterator[None]:
+        """Hold the gate beside others for the block; raise `OSError` if that is impossible within `wait` seconds."""
+        fd = locks.open_file(self._path)
         try:
-            ends = self._clock.monotonic() + WAIT_SECONDS
+            ends = self._clock.monotonic() + wait
             while not _locked(fd):
                 if self._clock.monotonic() >= ends:
                     raise GateClosedError(f"another process works on it (holding {self._path})")

@@ -6,7 +6,8 @@ be looked through by alert group; the rest until retention takes it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from sqlalchemy import delete, insert, select, tuple_
@@ -15,12 +16,16 @@ from alertsync.models import Action, Debt, Decision, Run, Summary
 from alertsync.store.schema import actions, debts, decisions, micros, moment, runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Select
 
     from alertsync.store.pages import Key
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 KEPT_DECISIONS = 200
 """How many of the newest runs keep their decisions."""
@@ -93,10 +98,8 @@ def read_run(connection: Connection, run_id: str) -> Run | None:
 def read_runs(connection: Connection, limit: int, before: Key | None) -> list[tuple[Key, Summary]]:
     """Read runs, newest first."""
     query = select(runs.c.started_at, runs.c.run_id, runs.c.body)
-    rows = connection.execute(_part(query, (runs.c.started_at, runs.c.run_id), limit, before))
-    return [
-        ((micros(started_at), run_id, 0), summary(_run.decode(body))) for started_at, run_id, body in rows
-    ]
+    by = (runs.c.started_at, runs.c.run_id)
+    return _readable(connection, query, by, limit, before, decode=lambda body, _: summary(_run.decode(body)))
 
 
 def read_actions(
@@ -107,23 +110,22 @@ def read_actions(
     if alert_group_id is not None:
         query = query.where(actions.c.alert_group_id == alert_group_id)
     by = (actions.c.at, actions.c.run_id, actions.c.position)
-    return [
-        ((micros(at), run_id, position), _of_run(_action.decode(body), run_id))
-        for at, run_id, position, body in connection.execute(_part(query, by, limit, before))
-    ]
+    return _readable(
+        connection, query, by, limit, before, decode=lambda body, key: _of_run(_action.decode(body), key[1])
+    )
 
 
 def read_debts(
     connection: Connection, limit: int, before: Key | None, alert_group_id: str | None, *, open_only: bool
 ) -> list[tuple[Key, Debt]]:
     """Read debts, those made last first."""
-    query = select(debts.c.body)
+    query = select(debts.c.made_at, debts.c.id, debts.c.body)
     if alert_group_id is not None:
         query = query.where(debts.c.alert_group_id == alert_group_id)
     if open_only:
         query = query.where(debts.c.closed_at.is_(None))
-    rows = connection.scalars(_part(query, (debts.c.made_at, debts.c.id), limit, before))
-    return [(debt_key(debt), debt) for debt in map(_debt.decode, rows)]
+    by = (debts.c.made_at, debts.c.id)
+    return _readable(connection, query, by, limit, before, decode=lambda body, _: _debt.decode(body))
 
 
 def run_rows(kept: Iterable[Run]) -> list[tuple[Key, Summary]]:
@@ -163,6 +165,30 @@ def summary(run: Run) -> Summary:
 def prune(connection: Connection, oldest: datetime) -> None:
     """Delete the runs that began before `oldest`, with all that belongs to them."""
     connection.execute(delete(runs).where(runs.c.started_at < oldest))
+
+
+def _readable(  # noqa: PLR0913  what is asked, and how an answer is read
+    connection: Connection,
+    query: Select[Any],
+    by: Sequence[ColumnElement[Any]],
+    limit: int,
+    before: Key | None,
+    *,
+    decode: Callable[[bytes, Key], T],
+) -> list[tuple[Key, T]]:
+    """Read rows of what they are sorted by and a body; one that cannot be decoded must not hide the others."""
+    found: list[tuple[Key, T]] = []
+    while True:
+        rows = connection.execute(_part(query, by, limit, before)).all()
+        for at, name, *number, body in rows:
+            before = (micros(at), name, number[0] if number else 0)
+            try:
+                found.append((before, decode(body, before)))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                extra = {"row": f"{by[0].table.name} {name}", "reason": str(error)}
+                log.error("a row of the history cannot be read, and is left out", extra=extra)  # noqa: TRY400  the reason says it all
+        if len(found) >= limit or len(rows) < limit:
+            return found
 
 
 def _part(

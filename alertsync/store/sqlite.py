@@ -6,8 +6,13 @@ deleted, and would not survive a fork; opening costs less than a millisecond.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
 import sqlite3
+import tempfile
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -16,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from sqlalchemy import Connection, Engine
 
@@ -117,6 +122,32 @@ def use_wal(path: Path) -> None:
         raw.cursor().execute("PRAGMA journal_mode=WAL")
     finally:
         raw.close()
+
+
+@contextlib.contextmanager
+def copied(path: Path) -> Iterator[Path]:
+    """Copy a database to where temporary files go, or to memory: SQLite reads none without writing beside it.
+
+    Raise `OSError` if that is impossible, or somebody writes into it meanwhile.
+    """
+    parts = [part for part in (path, path.with_name(f"{path.name}-wal")) if part.exists()]
+    wanted = 2 * sum(part.stat().st_size for part in parts) + (1 << 20)
+    with tempfile.TemporaryDirectory(dir=_roomy(wanted)) as directory:
+        before = [part.stat().st_mtime_ns for part in parts]
+        for part in parts:
+            shutil.copyfile(part, Path(directory) / part.name)
+        if before != [part.stat().st_mtime_ns for part in parts]:
+            raise OSError("it is being written to")
+        yield Path(directory) / path.name
+
+
+def _roomy(wanted: int) -> str | None:
+    """Give a directory with so many bytes left: temporary files may live on the very disk that is full."""
+    for place in (tempfile.gettempdir(), "/dev/shm"):  # noqa: S108  only unguessable names are made there
+        with contextlib.suppress(OSError):
+            if os.access(place, os.W_OK) and shutil.disk_usage(place).free > wanted:
+                return place
+    return None
 
 
 def damage(path: Path) -> str:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PRUNE_SECONDS = 3600.0
+_PAGE_SECONDS = 0.5
+"""Pages and probes do not wait for long; they say that the store is degraded."""
 _RUN_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 T = TypeVar("T")
@@ -160,12 +162,16 @@ class Store:
 
     # --- how things stand, and the published pages
 
-    def standing(self) -> Standing:
-        """Tell how things stand; all zero before the first run. Never raises."""
-        kept = self._unsaved.standing or self._files.standing()
-        if kept is not None:
-            return kept
-        return self._read(read_standing) or self._held.standing or Standing()
+    def standing(self, *, patience: float = _PAGE_SECONDS) -> Standing:
+        """Tell how things stand; all zero before the first run. Never raises.
+
+        `patience` bounds how long another process that mends the database is waited for, in seconds.
+        """
+        known = [self._unsaved.standing, self._files.standing(), self._read(read_standing, patience)]
+        if not any(known):
+            known = [self._held.standing]
+        # Counters only grow: whoever counted most runs knows the latest, and a kill may leave an older file behind.
+        return max((one for one in known if one), key=lambda one: one.counters.runs, default=Standing())
 
     def end_run(self, run: Run, standing: Standing, requests: Requests) -> Standing:
         """Write down a run that ended, how things stand after it, and what was asked meanwhile, in one transaction.
@@ -219,10 +225,10 @@ class Store:
     def _oldest(self) -> datetime:
         return self._clock.now() - self._retention
 
-    def _read(self, work: Callable[[Connection], T]) -> T | None:
+    def _read(self, work: Callable[[Connection], T], patience: float = _PAGE_SECONDS) -> T | None:
         """Read from the database; give None while that is impossible."""
         try:
-            found = self._database.run(lambda connection, _: work(connection))
+            found = self._database.run(lambda connection, _: work(connection), patience=patience)
         except Fault as fault:
             self._health.fails(fault, writing=False)
             return None
@@ -250,6 +256,20 @@ class Store:
             self._refresh()
         except Fault as fault:
             self._health.fails(fault, writing=False)
+            self._salvage()
+
+    def _salvage(self) -> None:
+        """Where nothing is known yet and the database cannot be opened, read from a copy what is owed."""
+        if self._held.base is not None:
+            return
+        try:
+            self._held = self._database.salvage(self._taken_over)
+        except Fault:
+            return
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            log.exception("the copy of the store cannot be read")
+            return
+        log.warning("the ledger was read from a copy, and cannot be written down")
 
     def _settled(self) -> bool:
         """Try to write down all that is not durable yet; tell whether it is now."""

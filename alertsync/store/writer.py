@@ -115,7 +115,7 @@ def settle(  # noqa: PLR0913  what is found, what is known, and the rules of tim
     _write_history(connection, unsaved.runs.values(), unsaved.forgotten)
     lost = held.knows_more_than(stamp)
     standing = unsaved.standing or (held.standing if lost else None)
-    if standing is not None and (unsaved.standing or read_standing(connection) is None):
+    if standing is not None and _is_news(standing, read_standing(connection)):
         ledger_rows.write_fact(connection, "standing", msgspec.json.encode(standing))
     if unsaved.requests or lost:
         held = msgspec.structs.replace(held, requests=_count(connection, held, unsaved.requests, lost=lost))
@@ -164,6 +164,11 @@ def _count(connection: Connection, held: Held, requests: Requests, *, lost: bool
         known = held.requests
     ledger_rows.write_fact(connection, _REQUESTS, msgspec.json.encode(known + requests))
     return known + requests
+
+
+def _is_news(standing: Standing, known: Standing | None) -> bool:
+    """Tell whether no later run than this was counted: another process may have gone on while we could not write."""
+    return known is None or known.counters.runs <= standing.counters.runs
 
 
 def _write_history(connection: Connection, runs: Iterable[Run], forgotten: Iterable[str]) -> None:

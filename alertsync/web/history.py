@@ -31,7 +31,7 @@ def blueprint(services: Services) -> Blueprint:
     def runs() -> Response:
         queries.check(request, "limit", "before")
         page = _page(lambda limit, before: store.runs(limit=limit, before=before))
-        return _answer(services, page, views.summary)
+        return _answer(services, page, lambda one: views.summary(views.as_of_now(one, services)))
 
     @routes.get("/api/v1/actions")
     def actions() -> Response:

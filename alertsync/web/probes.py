@@ -65,8 +65,8 @@ def register(app: Flask, services: Services) -> None:
 
 
 def longest_still(settings: Settings) -> float:
-    """Seconds for which the leader's loop may stand still: it waits for its turn, and twice the time of a run is over."""
-    return settings.reconcile_wait + 2 * settings.run_timeout
+    """Seconds for which the leader's loop may stand still: twice what a run, and waiting for its turn, may take."""
+    return 2 * (settings.run_timeout + settings.reconcile_wait)
 
 
 def _page(pages: Sequence[exposition.Page]) -> Response:

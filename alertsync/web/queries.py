@@ -114,8 +114,10 @@ def _body(request: Request) -> bytes:
     sock = request.environ.get("gunicorn.socket")
     if sock is None:
         return request.get_data()
+    asked = sock.gettimeout()
     sock.settimeout(_BODY_SECONDS)
     try:
         return request.get_data()
     finally:
-        sock.settimeout(None)
+        # Not without a bound: the answer is sent over it, to a client that may never take it.
+        sock.settimeout(asked)

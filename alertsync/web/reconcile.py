@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import msgspec
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
 from alertsync.errors import NotReadyError, RunBusyError, StateDirError
@@ -60,7 +58,7 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
                 "no run of that id is kept here",
                 "GET /api/v1/runs lists those that are kept",
             )
-        return jsonify(views.run(_as_of_now(services, run)))
+        return jsonify(views.run(views.as_of_now(run, services)))
 
     _explain_refusals(routes, services)
     return routes
@@ -126,16 +124,6 @@ def _going_on(run_id: str) -> Response:
     answer.headers["Retry-After"] = "5"
     answer.status_code = 202
     return answer
-
-
-def _as_of_now(services: Services, run: Run) -> Run:
-    """Tell of a run whose process died: it cannot still be going on."""
-    settings = services.settings
-    longest = timedelta(seconds=settings.run_timeout + settings.reconcile_wait + 60)
-    if run.status is RunStatus.RUNNING and services.clock.now() - run.started_at > longest:
-        message = "its process ended before the run did; the next run mends what it left"
-        return msgspec.structs.replace(run, status=RunStatus.INTERRUPTED, message=message)
-    return run
 
 
 def _page(services: Services, run: Run | None, trouble: str, status: int) -> tuple[str, int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from alertsync.models import Webhook
+from alertsync.models import RunStatus, Webhook
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
         Summary,
         Upstream,
     )
+    from alertsync.services import Services
+
+R = TypeVar("R", "Run", "Summary")
+
+
+def as_of_now(one: R, services: Services) -> R:
+    """Tell of a run whose process died: it cannot still be going on."""
+    settings = services.settings
+    longest = timedelta(seconds=settings.run_timeout + settings.reconcile_wait + 60)
+    if one.status is RunStatus.RUNNING and services.clock.now() - one.started_at > longest:
+        message = "its process ended before the run did; the next run mends what it left"
+        return msgspec.structs.replace(one, status=RunStatus.INTERRUPTED, message=message)
+    return one
 
 
 def run(one: Run) -> dict[str, Any]:

@@ -1,20 +1,31 @@
-"""gunicorn's threaded worker, with two differences: how it refuses, and how long it waits for slow clients.
+"""gunicorn's threaded worker, with three differences: how it refuses, and how it waits for slow clients and parts.
 
 A request line or a header that is too long never reaches Flask. gunicorn answers it with an HTML page; our
 users' clients expect what they get everywhere else, a JSON problem.
 
-gunicorn gives a thread to a connection once its first byte is there, and then waits for the rest for ever. A few
-clients that stop in the middle, by accident or design, would hold all threads, and the probes would fail with
-them. So each request has a bounded time to arrive, and each part of an answer to be taken.
+gunicorn gives a thread to a new connection before its first byte is there, for five seconds, and then waits for the
+rest for ever. A few clients that say nothing or stop in the middle, by accident or design, would hold all threads,
+and the probes would fail with them. So a connection gets a thread once something has arrived, and each request has
+a bounded time to arrive, and each part of an answer to be taken.
+
+When an answer was the last on its connection, gunicorn waits up to two seconds for the client to close its end, in
+the thread that accepts, dispatches and tells the master that we live. A client that keeps its end open would halt
+everybody for that time, and thirty of them would get the worker killed, in the middle of an action. So the poller
+waits for them beside everything else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import selectors
+import socket
 import time
+from functools import partial
 from typing import Any
 
+from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
 from alertsync.web.problems import MIME
@@ -28,6 +39,12 @@ _REQUEST_SECONDS = 10.0
 """How long we wait for a request, head and body, in all; what the request does in between does not count."""
 _ANSWER_SECONDS = 60.0
 """How long a client may take to receive what we send at once."""
+_FIRST_BYTE_SECONDS = 0.0
+"""How long a thread waits for the first byte of a connection, before the poller does."""
+_PARTING_SECONDS = 2.0
+"""How long a client has to close its end after the last answer; an early reset could cost it that answer."""
+_PARTING_BYTES = 1 << 16
+_MOST_PARTING = 500
 
 
 class _ImpatientSocket:
@@ -108,15 +125,76 @@ class _ProblemSocket:
         self._client.sendall(head.encode("latin-1") + content)
 
 
+class _Parting:
+    """A connection whose last answer is sent, until its client has closed its end too."""
+
+    def __init__(self, sock: Any) -> None:  # noqa: ANN401  a socket, of whatever kind gunicorn has
+        self.sock = sock
+        self.ends = time.monotonic() + _PARTING_SECONDS
+        self._left = _PARTING_BYTES
+
+    def is_over(self) -> bool:
+        """Throw away what the client still sends; tell whether there is nothing more to wait for."""
+        try:
+            received = len(self.sock.recv(4096))
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self._left -= received
+        return not received or self._left <= 0
+
+
 class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no types
     """The gthread worker."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  as in the base class
+        super().__init__(*args, **options)
+        self._parting: dict[int, _Parting] = {}
 
     def enqueue_req(self, conn: Any) -> None:  # noqa: ANN401  gunicorn ships no types
         """Hand a connection on which something has arrived, or should soon, to a thread."""
         if not isinstance(conn.sock, _ImpatientSocket):
             conn.sock = _ImpatientSocket(conn.sock)
+            wait = conn.wait_for_data
+            conn.wait_for_data = lambda _seconds: wait(_FIRST_BYTE_SECONDS)
+            conn.close = partial(self._close, conn)
         conn.sock.begin()
         super().enqueue_req(conn)
+
+    def _close(self, conn: Any, graceful: bool = False) -> None:  # noqa: ANN401  as in gunicorn
+        """Close a connection; where gunicorn would wait for the client to do so first, let the poller wait."""
+        sock = conn.sock
+        if not graceful:
+            util.close(sock)
+            return
+        try:
+            sock.setblocking(False)
+            sock.shutdown(socket.SHUT_WR)
+            number = sock.fileno()
+            self.poller.register(number, selectors.EVENT_READ, self._hear)
+        except (OSError, ValueError, KeyError):
+            util.close(sock)
+            return
+        self._parting[number] = _Parting(sock)
+        if len(self._parting) > _MOST_PARTING:
+            self._part(next(iter(self._parting)))
+
+    def _hear(self, number: int) -> None:
+        if self._parting[number].is_over():
+            self._part(number)
+
+    def _part(self, number: int) -> None:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            self.poller.unregister(number)
+        util.close(self._parting.pop(number).sock)
+
+    def murder_pending(self) -> None:
+        """Close the connections on which nothing came, or whose clients do not close their end."""
+        super().murder_pending()
+        now = time.monotonic()
+        for number in [number for number, one in self._parting.items() if one.ends <= now]:
+            self._part(number)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ANN401  gunicorn ships no types
         """Answer a request that could not be read or handled."""

@@ -404,7 +404,7 @@ def test_the_probes_answer_while_every_thread_that_may_wait_is_waiting(
 ) -> None:
     with simulated_world() as world:
         world.irm.server.inject(Fault("delay", path="/integrations/", seconds=2, times=-1))
-        settings = world.settings(WEB_THREADS="5", RECONCILE_WAIT="30")
+        settings = world.settings(WEB_THREADS="6", RECONCILE_WAIT="30")
         with Service(tmp_path_factory.mktemp("service"), settings) as service:
             statuses = [service.post_reconcile("?wait=0").status_code for _ in range(6)]
             assert statuses[0] == 202

@@ -211,7 +211,7 @@ def test_after_a_reload_the_loop_goes_on_and_no_two_runs_ever_overlap(tmp_path: 
 
 def test_a_trigger_waits_for_a_run_that_goes_on_and_gives_up_with_409(tmp_path: Path, world: World) -> None:
     world.irm.server.inject(Fault("delay", path="/integrations/", seconds=4))
-    with service_of(tmp_path, world, RECONCILE_INTERVAL="60", RECONCILE_WAIT="2", WEB_THREADS="5") as service:
+    with service_of(tmp_path, world, RECONCILE_INTERVAL="60", RECONCILE_WAIT="2", WEB_THREADS="6") as service:
         expect("the loop's run waits for IRM", lambda: runs_begun(world))
         second = InBackground(service)
         expect("the trigger waits for its turn", lambda: len(run_records(service.state_dir)) == 2)

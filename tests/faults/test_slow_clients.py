@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 THREADS = 3
 PATIENCE = 1.0
 CONFIG = f"""
-from alertsync.web import worker
+from flask import Request
+
+from alertsync.web import queries, worker
 
 worker._REQUEST_SECONDS = {PATIENCE}
 worker._ANSWER_SECONDS = {PATIENCE}
@@ -37,6 +39,10 @@ control_socket_disable = True
 
 def answer(environ, start_response):
     if environ["PATH_INFO"] == "/large":
+        start_response("200 OK", [("Content-Length", str(64 << 20))])
+        return [b"x" * (64 << 20)]
+    if environ["PATH_INFO"] == "/reconcile":
+        queries.no_body(Request(environ))
         start_response("200 OK", [("Content-Length", str(64 << 20))])
         return [b"x" * (64 << 20)]
     body = environ["wsgi.input"].read()
@@ -128,8 +134,46 @@ def test_clients_that_drip_are_let_go_too(port: int) -> None:
         assert _answers(port)
 
 
-def test_clients_that_never_take_their_answer_are_let_go(port: int) -> None:
-    with many(port, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"):
+def test_clients_that_say_nothing_hold_no_thread(port: int) -> None:
+    with many(port, b""):
+        began = time.monotonic()
+        assert _answers(port)
+        assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("asks", [b"GET / HTTP/1.0\r\n\r\n", b"no HTTP\r\n\r\n"])
+def test_clients_that_keep_their_end_open_after_the_last_answer_hold_up_nobody(
+    port: int, asks: bytes
+) -> None:
+    with many(port, asks) as clients:
+        for client in clients:
+            assert client.recv(65536).startswith(b"HTTP/1.")
+        began = time.monotonic()
+        assert _answers(port)
+        assert time.monotonic() - began < 1
+        for client in clients:
+            while client.recv(65536):
+                pass
+
+
+def test_an_answer_arrives_although_the_client_still_sends(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        client.sendall(b"POST /reconcile HTTP/1.1\r\nHost: x\r\nContent-Length: nonsense\r\n\r\n")
+        for _ in range(20):
+            client.sendall(b"x" * 1000)
+            time.sleep(0.02)
+        assert client.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+LARGE = [
+    b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /reconcile HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("asks", LARGE)
+def test_clients_that_never_take_their_answer_are_let_go(port: int, asks: bytes) -> None:
+    with many(port, asks):
         began = time.monotonic()
         assert _answers(port)
         # Closing waits up to two seconds for the client's own end.

@@ -60,7 +60,7 @@ BAD = {
     "RUN_TIMEOUT": ["0"],
     "PORT": ["0", "65536", "http"],
     "WEB_CONCURRENCY": ["0", "many"],
-    "WEB_THREADS": ["1", "4"],
+    "WEB_THREADS": ["1", "5"],
     "ON_SILENCED": ["mirror", "ignore"],
     "ON_GONE": ["silence", "yes"],
     "REPAGE": ["maybe"],
