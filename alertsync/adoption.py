@@ -8,7 +8,7 @@ is paid all the same, the run says so, and the next one looks again.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,7 +35,8 @@ _MAX_LOOKUPS = 100
 class Adoption:
     """Looks for unknown debts in one run, and hands them to `commit`.
 
-    `unsure` says what could not be found out; `goes_on` whether there is more to look at than one run may.
+    `looked_at` names the alert groups whose notes were read already, and is added to. `unsure` says what could not be
+    found out; `goes_on` whether there is more to look at than one run may.
     """
 
     observer: Observer
@@ -43,28 +44,40 @@ class Adoption:
     commit: Callable[[LedgerChange], None]
     clock: Clock
     run_id: str
+    looked_at: set[str] = field(default_factory=set)
     unsure: str = ""
     goes_on: bool = False
 
     def look(self, ledger: Ledger, planned: Plan, *, within: timedelta) -> bool:
         """Tell whether there were any; `within` is how long ago what is to be adopted was resolved at most."""
+        found = False
         try:
             if ledger.fresh and not ledger.degraded:
-                return self._marked(ledger, within)
+                found = self._marked(ledger, within)
             if ledger.open_before:
-                return self._children(ledger, planned)
+                found = self._children(ledger, planned) or found
         except UpstreamError as error:
             self.unsure = f"what else is owed could not be found out, and is looked for again: {error}"
             log.warning("%s", self.unsure)
-        return False
+        return found
 
     def _marked(self, ledger: Ledger, within: timedelta) -> bool:
         """Make debts of what we resolved before the ledger was lost."""
-        found = self.observer.inquiry.marked(self.observer.irm_now(), within) if self.policy.notes else []
+        found: list[tuple[AlertGroup, Deliveries]] = []
+        left = 0
+        if self.policy.notes:
+            # What we resolved since carries our marker too, and is known better than that.
+            self.looked_at |= {debt.alert_group_id for debt in ledger.debts}
+            before = len(self.looked_at)
+            found, left = self.observer.inquiry.marked(self.observer.irm_now(), within, self.looked_at)
+            # What cannot be read is tried again by the interval; only what was not reached yet is hurried for.
+            self.goes_on = bool(left) and len(self.looked_at) > before
+        if left:
+            self.unsure = f"{left} resolved alert group(s) are still to be looked at for our marker"
         debts = self._debts_of(found, ledger, "adopted", "alertsync resolved it before it lost its memory")
         if debts:
             log.warning("alert groups with our marker are adopted", extra={"debts": len(debts)})
-        self.commit(LedgerChange(debts=debts, fresh=False))
+        self.commit(LedgerChange(debts=debts, fresh=None if left else False))
         return bool(debts)
 
     def _children(self, ledger: Ledger, planned: Plan) -> bool:
@@ -84,7 +97,7 @@ class Adoption:
             self.unsure = (
                 f"what IRM resolved together with ours could not be read for {len(unread)} alert group(s)"
             )
-        self.goes_on = bool(later)
+        self.goes_on = self.goes_on or bool(later)
         reason = "IRM resolved it together with one that alertsync resolved"
         debts = self._debts_of(found, ledger, "child", reason)
         left = ledger.open_before if in_doubt else (*unread, *later)

@@ -246,6 +246,7 @@ def loop(services: Services) -> None:
         should_stop=services.stop,
         heartbeat=services.heartbeat,
         watch=_watch(services, reconciler) if settings.watch_interval else None,
+        wanted=lambda: services.store.standing().wake_at,
     ).serve()
 
 

@@ -93,17 +93,22 @@ class Inquiry:
         """Give those alert groups that IRM resolved in our name when we resolved others, at these times of IRM's.
 
         They were attached to what we resolved; nothing else shows it. Give also those that could not be read.
-        Raises `UpstreamError` if IRM does not answer.
+        If IRM does not answer any more, the rest counts as unread: what was found already is not lost.
         """
         ours, deadline = list(times), self._run.part(_LONGEST_SECONDS)
         resolved: list[tuple[AlertGroup, Deliveries]] = []
         unread = list(vanished)
-        for group_id in vanished:
-            with _told("what was resolved with ours"):
-                group = self.find(group_id, deadline)
-                if group is not None and self._with_ours(group, ours, deadline):
-                    resolved.append((group, self._deliveries(group.id, deadline)))
-                unread.remove(group_id)
+        try:
+            for group_id in vanished:
+                with _told("what was resolved with ours"):
+                    group = self.find(group_id, deadline)
+                    if group is not None and self._with_ours(group, ours, deadline):
+                        resolved.append((group, self._deliveries(group.id, deadline)))
+                    unread.remove(group_id)
+        except UpstreamError as error:
+            log.warning(
+                "IRM is not asked further about what it resolved with ours", extra={"reason": str(error)}
+            )
         return resolved, unread
 
     def _with_ours(self, group: AlertGroup, ours: Iterable[datetime], deadline: Deadline) -> bool:
@@ -126,29 +131,37 @@ class Inquiry:
                 self._me = ""
         return self._me in ("", user_id)
 
-    def marked(self, irm_now: datetime, within: timedelta) -> list[tuple[AlertGroup, Deliveries]]:
+    def marked(
+        self, irm_now: datetime, within: timedelta, looked_at: set[str]
+    ) -> tuple[list[tuple[AlertGroup, Deliveries]], int]:
         """Give the alert groups with our marker that were resolved lately, whoever's token it was then.
 
-        Raises `UpstreamError`: what was not seen must be looked for again.
+        Give also how many are still to be looked at: those that could not be read, and those beyond what one run
+        may read. What was read is added to `looked_at`, and not read again. Raises `UpstreamError` if there is no list.
         """
         since = irm_now - within - _LONGEST_LIFE
         groups = self._irm.resolved_since(None, since, self._run, at_most=_MAX_RESOLVED)
         lately = [
             group
             for group in groups
-            if group.resolved_at is not None and irm_now - group.resolved_at <= within and group.resolved_by
+            if group.resolved_at is not None
+            and irm_now - group.resolved_at <= within
+            and group.resolved_by
+            and group.id not in looked_at
         ]
         lately.sort(key=lambda group: group.resolved_at or irm_now, reverse=True)
-        if len(lately) > _MAX_CANDIDATES or len(groups) == _MAX_RESOLVED:
-            log.warning(
-                "too many resolved alert groups to look at each for our marker; the newest are looked at",
-                extra={"found": len(lately), "looked_at": min(len(lately), _MAX_CANDIDATES)},
-            )
-        return [
-            (group, self._deliveries(group.id, self._run))
-            for group in lately[:_MAX_CANDIDATES]
-            if is_marked(self._irm.notes(group.id, self._run))
-        ]
+        found: list[tuple[AlertGroup, Deliveries]] = []
+        left, deadline = len(lately), self._run.part(self._run.remaining())
+        try:
+            for group in lately[:_MAX_CANDIDATES]:
+                with _told("whether it was resolved by us"):
+                    if is_marked(self._irm.notes(group.id, deadline)):
+                        found.append((group, self._deliveries(group.id, deadline)))
+                    looked_at.add(group.id)
+                    left -= 1
+        except UpstreamError as error:
+            log.warning("IRM is not asked further for our markers", extra={"reason": str(error)})
+        return found, left
 
     def find(self, group_id: str, deadline: Deadline | None = None) -> AlertGroup | None:
         """Read one alert group by its id; None if there is none. Raises `UpstreamError`."""

@@ -43,6 +43,8 @@ _LONGEST_READING_SECONDS = 30.0
 
 
 _MOST_SEARCHES = 4
+_BATCH = 25
+"""How many more deliveries each further batch reads: after each of them Alertmanager is read anew."""
 _FRESH_SECONDS = 2.0
 """A reading so young is read anew by nothing: several un-silences in a row share one."""
 
@@ -50,7 +52,8 @@ _FRESH_SECONDS = 2.0
 class Observer:
     """Reads for one run, until `deadline`; `confirm_after` is in seconds.
 
-    At most about `max_delivery_pages` requests go into deliveries, so that enough is left to act.
+    At most about `max_delivery_pages` requests go into deliveries, so that enough is left to act. `in_vain` remembers
+    between runs whose deliveries, and how many of them, were read and changed nothing.
 
     `upstreams` tells how each system was last seen, `snapshots` what the last plan was made on, if there is one.
     Every method raises `UpstreamError`.
@@ -67,6 +70,7 @@ class Observer:
         max_deliveries: int,
         max_delivery_pages: int,
         confirm_after: float,
+        in_vain: dict[str, int],
     ) -> None:
         self._irm = irm
         self._alertmanager = alertmanager
@@ -76,6 +80,7 @@ class Observer:
         self._max_deliveries = max_deliveries
         self._pages_left = max_delivery_pages
         self._confirm_after = confirm_after
+        self._in_vain = in_vain
         self._ledger = Ledger()
         self._asked: dict[str, float] = {}
         self.inquiry = Inquiry(irm, deadline, self._read_deliveries)
@@ -88,7 +93,7 @@ class Observer:
         irm = self._read_irm()
         read, proven = self._read_alertmanager(proven=False), False
         known = Snapshots(irm, read, self._alertmanager.addresses)
-        searches = 0
+        searches, at_least = 0, 0
         while True:
             self.snapshots = known
             planned = plan(known, ledger, self._policy, self._clock.now())
@@ -98,7 +103,10 @@ class Observer:
                 known = self.inquiry.answer(planned.search, known, self._affordable)
                 known = msgspec.structs.replace(known, searched=searches == _MOST_SEARCHES)
                 continue
-            wanted = (decision.alert_group for decision in wanting(planned, self._policy))
+            wanted = (
+                decision.alert_group
+                for decision in wanting(planned, self._policy, in_vain=self._in_vain, at_least=at_least)
+            )
             # Each is read once; what wants them still after that is held, and the next run's.
             unread = [one for one in wanted if one.id not in known.deliveries and self._affordable(one)]
             to_do = bool(planned.repages) or any(
@@ -106,11 +114,22 @@ class Observer:
                 for decision in planned.decisions
             )
             if not unread and (proven or not to_do):
+                self._learn_what_was_in_vain(planned, known)
                 return planned
+            at_least += _BATCH
             read_now = self._deliveries_if_told(unread)
             known = msgspec.structs.replace(known, deliveries=known.deliveries | read_now)
             read, proven = self._read_alertmanager(proven=True), True
             known = msgspec.structs.replace(known, alertmanagers=read)
+
+    def _learn_what_was_in_vain(self, planned: Plan, known: Snapshots) -> None:
+        """Remember whose deliveries were read, and do not let them be acted upon, for as long as they are the same."""
+        counts = {group.id: group.alerts_count for group in known.irm.alert_groups}
+        for decision in planned.decisions:
+            if decision.alert_group.id in known.deliveries and not decision.inconsistent:
+                self._in_vain[decision.alert_group.id] = decision.alert_group.alerts_count
+        for group_id in [one for one, count in self._in_vain.items() if counts.get(one) != count]:
+            del self._in_vain[group_id]
 
     def _affordable(self, alert_group: AlertGroup) -> bool:
         """Tell whether this run can still pay for reading these deliveries, and put that aside."""
@@ -132,11 +151,9 @@ class Observer:
         if known is None or not (anew or self._old("irm") or self._old("alertmanager")):
             return decision, ()
         now = self._irm.alert_group(alert_group.id, self._deadline)
-        if (now.alerts_count, now.state, now.silenced_at) != (
-            alert_group.alerts_count,
-            alert_group.state,
-            alert_group.silenced_at,
-        ):
+        # What is delivered meanwhile can only add members: no reason to keep anything silenced.
+        grown = now.alerts_count != alert_group.alerts_count and decision.action is not ActionKind.UNSILENCE
+        if grown or (now.state, now.silenced_at) != (alert_group.state, alert_group.silenced_at):
             return _unknown(decision, now, "IRM has changed it since it was read"), ()
         if anew or self._old("alertmanager"):
             known = msgspec.structs.replace(known, alertmanagers=self._read_alertmanager(proven=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from alertsync.errors import (
 from alertsync.executor import execute
 from alertsync.executor.turns import Hands
 from alertsync.locks import all_held
-from alertsync.models import ActionKind, LedgerChange, Outcome, Run, RunStatus
+from alertsync.models import LeaseState, LedgerChange, Outcome, Owing, Run, RunStatus
 from alertsync.observer import Observer
 from alertsync.store import WAIT_SECONDS
 
@@ -49,6 +49,9 @@ _ATTACHED_FOR = timedelta(hours=1)
 """How long we believe that an alert group is attached; then it is tried again."""
 _LOOK_FOR_CHILDREN = timedelta(seconds=10)
 """How soon after a resolve the next run looks for what IRM resolved with it."""
+_LOOK_LATER = timedelta(seconds=60)
+_RETRY_AFTER = timedelta(seconds=30)
+"""How soon a run that could not look is followed, where somebody may have to be paged."""
 _ASKED_FOR = frozenset({"http", "command line"})
 _EXPLAIN_SECONDS = 60.0
 
@@ -81,7 +84,9 @@ class AlertMetrics:
 class Reconciler:
     """Reconciles one Alertmanager with one IRM, under the run lock at `lock_path`.
 
-    `other_lock_path` is where the command line locks, if that is elsewhere.
+    `other_lock_path` is where the command line locks, if that is elsewhere. Between the runs of this
+    process, `notes_read` names the alert groups whose notes adoption has read, and `read_in_vain` those whose deliveries
+    (so many) keep them from being acted upon.
     """
 
     irm: IrmClient
@@ -96,6 +101,8 @@ class Reconciler:
     started_at: datetime
     tally: Tally
     other_lock_path: Path | None = None
+    notes_read: set[str] = field(default_factory=set)
+    read_in_vain: dict[str, int] = field(default_factory=dict)
 
     def run_once(  # noqa: PLR0913  each is one fact of who asked for the run, and how
         self,
@@ -154,6 +161,7 @@ class Reconciler:
             max_deliveries=self.limits.max_deliveries,
             max_delivery_pages=self.limits.max_delivery_pages,
             confirm_after=self.limits.confirm_after,
+            in_vain=self.read_in_vain,
         )
 
 
@@ -204,11 +212,20 @@ class _Attempt:
         planned = self._observer.look(ledger)
         if not self._published:
             return planned
-        adoption = Adoption(self._observer, self._policy, self._commit, self._clock, self._run.run_id)
+        adoption = Adoption(
+            self._observer,
+            self._policy,
+            self._commit,
+            self._clock,
+            self._run.run_id,
+            self._to.notes_read,
+        )
         owes_more = adoption.look(ledger, planned, within=timedelta(seconds=self._to.limits.adopt_within))
         self._unsure = adoption.unsure
         if adoption.goes_on:
-            self._follow_at = self._clock.now() + _LOOK_FOR_CHILDREN
+            # Not at the cost of what the next runs need of IRM's rate limit.
+            soon = _LOOK_FOR_CHILDREN if self._to.irm.has_room() else _LOOK_LATER
+            self._follow_at = self._clock.now() + soon
         if owes_more:
             # With the ledger as it was before, so that no run counts for two.
             planned = self._observer.look(self._ledger())
@@ -231,9 +248,9 @@ class _Attempt:
         )
         actions = execute(planned, hands)
         hands.settle_refusals()
-        if any(one.kind is ActionKind.RESOLVE and one.outcome is Outcome.RESOLVED for one in actions):
-            self._follow_at = self._clock.now() + _LOOK_FOR_CHILDREN
         now = self._clock.now()
+        if any(one.outcome is Outcome.RESOLVED for one in actions):
+            self._follow_at = now + _LOOK_FOR_CHILDREN
         if hands.attached:
             known = self._ledger().attached
             self._commit(LedgerChange(attached=known | dict.fromkeys(hands.attached, now)))
@@ -268,6 +285,8 @@ class _Attempt:
         actions: tuple[Action, ...] = (),
     ) -> Run:
         counted = report.counts(planned, actions)
+        if planned is None and status is RunStatus.FAILED:
+            self._follow_at = self._retry_at()
         if self._follow_at is not None:
             counted["wake_at"] = min(counted.get("wake_at") or self._follow_at, self._follow_at)
         return msgspec.structs.replace(
@@ -279,6 +298,19 @@ class _Attempt:
             upstreams=self._observer.upstreams,
             **counted,
         )
+
+    def _retry_at(self) -> datetime | None:
+        """Give when a run that could not look should be followed: what is owed does not wait for the interval."""
+        ledger, now = self._store.ledger(), self._clock.now()
+        times = [
+            lease.until for lease in ledger.leases if lease.state in (LeaseState.INTENDED, LeaseState.HELD)
+        ]
+        for debt in ledger.debts:
+            if debt.is_open and debt.silenced_until is not None:
+                times.append(debt.silenced_until)
+            if debt.is_open and any(one.state in (Owing.DUE, Owing.POSTED) for one in debt.alerts):
+                times.append(now)
+        return max(min(times), now + _RETRY_AFTER) if times else None
 
     def _record(self, run: Run) -> None:
         """Write down the run, and publish how things stand after it, unless it was to leave them alone."""

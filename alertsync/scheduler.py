@@ -28,6 +28,7 @@ _STANDBY_SECONDS = 1.0
 _POLL_SECONDS = 0.2
 _EARLIEST_SECONDS = 2.0
 """No run that was asked for follows sooner: whatever asks again and again must not use up IRM's rate limit."""
+_ASK_SECONDS = 2.0
 _BREATH_SECONDS = 0.5
 """Pause between two runs, however late the next one is: a trigger that waits for the run lock must get it."""
 
@@ -40,7 +41,8 @@ log = logging.getLogger(__name__)
 class Scheduler:
     """Calls `run` at once and then every `interval` seconds, while `should_stop` is false and it leads.
 
-    `run` is told what asks for it, `LOOP` or `WATCH`.
+    `run` is told what asks for it, `LOOP` or `WATCH`. `wanted` gives the time at which the last run that ended, whoever
+    asked for it, wants to be followed at the latest.
     """
 
     def __init__(  # noqa: PLR0913  what to run, when, and what tells of it
@@ -51,6 +53,7 @@ class Scheduler:
         clock: Clock,
         should_stop: Callable[[], bool],
         *,
+        wanted: Callable[[], datetime | None],
         heartbeat: Heartbeat,
         watch: Watch | None,
     ) -> None:
@@ -59,6 +62,7 @@ class Scheduler:
         self._interval = interval
         self._clock = clock
         self._should_stop = should_stop
+        self._wanted = wanted
         self._heartbeat = heartbeat
         self._watch = watch
 
@@ -96,13 +100,21 @@ class Scheduler:
             # A run that took longer than the interval is followed by the next at once, not by all it delayed.
             due = max(due, self._clock.monotonic() + _BREATH_SECONDS)
             due = min(due, self._clock.monotonic() + self._seconds_until(wanted))
-            trigger = self._await(due)
+            trigger = self._await(due, wanted)
 
-    def _await(self, due: float) -> str:
-        """Wait until a run is due, or the watch wants one; give the name of what asks for it."""
-        rested = self._clock.monotonic() + _BREATH_SECONDS
+    def _await(self, due: float, wanted: datetime | None) -> str:
+        """Wait until a run is due, or the watch wants one; give the name of what asks for it.
+
+        `wanted` is known already. A run of another worker or of the command line may want an earlier one meanwhile.
+        """
+        asked = rested = self._clock.monotonic() + _BREATH_SECONDS
         while not self._should_stop() and (left := due - self._clock.monotonic()) > 0:
             self._heartbeat.beat(self._clock, next_run_in=left)
+            if self._clock.monotonic() >= asked:
+                asked += _ASK_SECONDS
+                if (now := self._wanted()) != wanted:
+                    wanted = now
+                    due = min(due, self._clock.monotonic() + self._seconds_until(wanted))
             if self._watch is not None and self._clock.monotonic() >= rested and self._watch.wants_run():
                 return WATCH
             self._clock.sleep(min(left, _POLL_SECONDS))

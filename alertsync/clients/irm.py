@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["IrmClient", "User", "refusal"]
 
 _OPEN_STATES = ("new", "acknowledged", "silenced")
-_REQUESTS_OF_A_TURN = 4
+_REQUESTS_OF_A_TURN = 5
 _MAX_NOTES = 500
 _GROUPS = "/api/v1/alert_groups/"
 _ALERTS = "/api/v1/alerts/"
@@ -64,17 +64,16 @@ class IrmClient:
             {one.id: (one.link, one.type) for one in integrations.by_id.values() if one.link is not None}
         )
         groups: dict[str, WireAlertGroup] = {}
-        clock = integrations.clock
         for state in _OPEN_STATES:
             listing = Listing(Operation.LIST_ALERT_GROUPS, _GROUPS, {"state": state})
             found = self._lists.read(listing, Page[WireAlertGroup], deadline)
             groups |= found.by_id
-            clock = found.clock
         return IrmSnapshot(
             alert_groups=tuple(map(alert_group, groups.values())),
             integrations=tuple(map(integration, integrations.by_id.values())),
-            clock=clock,
-            read_at=integrations.started_at,
+            # Both of one moment, the first: carried on, IRM's time must not run ahead by what the reading took.
+            clock=integrations.clock,
+            read_at=integrations.asked_at,
         )
 
     def alert_group(self, alert_group_id: str, deadline: Deadline) -> AlertGroup:
@@ -133,7 +132,7 @@ class IrmClient:
         return self._http.has_room()
 
     def wait_for_turn(self, deadline: Deadline, requests: int = _REQUESTS_OF_A_TURN) -> None:
-        """Wait until so many requests can be sent without waiting: to read, note, read again, act."""
+        """Wait until so many requests can be sent without waiting: to read, note, read again, act, and look."""
         self._http.wait_for_room(requests, Operation.RESOLVE, deadline)
 
     def resolve(self, alert_group_id: str, deadline: Deadline) -> datetime:

@@ -51,11 +51,13 @@ class Closing:
         self._planned = planned
         self._debts: dict[str, tuple[Debt, ...]] = {}
         self._void: list[Debt] = []
+        self._before: dict[str, Debt] = {}
         self._in_doubt = False
         self._doubtful: set[str] = set()
 
     def prepare(self, decisions: Iterable[Decision]) -> None:
         """Write down what all these resolves will owe, before the first of them."""
+        self._before = {debt.id: debt for debt in self._hands.store.ledger().debts if not debt.void}
         self._debts = {
             decision.alert_group.id: self._ours(self._planned.obligations.get(decision.alert_group.id, ()))
             for decision in decisions
@@ -78,8 +80,9 @@ class Closing:
         doubtful = self._in_doubt or decision.alert_group.id in self._doubtful
         if action.outcome not in _PERHAPS_OURS and not doubtful:
             now = self._hands.clock.now()
+            # What was known of an earlier resolve of it stands.
             self._void += [
-                msgspec.structs.replace(debt, void=True, closed_at=now)
+                self._before.get(debt.id) or msgspec.structs.replace(debt, void=True, closed_at=now)
                 for debt in self._debts.get(decision.alert_group.id, ())
             ]
         return action
@@ -134,15 +137,18 @@ class Closing:
         return Outcome.RESOLVED, "", self._note_state()
 
     def _record(self, decision: Decision, at: datetime) -> None:
-        """Write down that it happened; then, by looking, when exactly, and what joined it at the last moment."""
+        """Write down, by looking, when exactly it happened, and what joined it at the last moment.
+
+        Until then its debt stays in doubt, so that after a crash, or a look in vain, the next run looks.
+        """
         owed = self._debts.get(decision.alert_group.id, ())
-        self._write(owed, at)
         deadline = self._hands.deadline.without_stop(_LOOK_SECONDS)
         try:
             exactly, joined = self._hands.observer.closed(decision.alert_group, deadline)
         except UpstreamError as error:
             log.warning(
-                "what joined an alert group at the last moment is not known", extra={"reason": str(error)}
+                "what joined an alert group at the last moment is not known yet, and the next run looks",
+                extra={"reason": str(error)},
             )
             return
         if joined and owed:

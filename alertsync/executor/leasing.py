@@ -14,7 +14,8 @@ import msgspec
 from alertsync.clients.irm import refusal
 from alertsync.errors import UpstreamError
 from alertsync.executor.turns import ChangedError
-from alertsync.models import ActionKind, Lease, LeaseState, LedgerChange, Outcome
+from alertsync.models import ActionKind, Held, Lease, LeaseState, LedgerChange, Outcome
+from alertsync.planner.leases import SILENCED
 
 if TYPE_CHECKING:
     from alertsync.executor.turns import Hands
@@ -40,7 +41,9 @@ class Leasing:
         hands, group = self._hands, decision.alert_group
         hands.irm.wait_for_turn(hands.deadline)
         now, _ = hands.observer.confirm(decision)
-        if now.action is not ActionKind.SILENCE:
+        # What is to be closed and is only held by a brake goes on being mirrored.
+        braked = decision.held in (Held.GONE_RATIO, Held.MAX_ACTIONS) and now.action is ActionKind.RESOLVE
+        if now.action is not ActionKind.SILENCE and not braked:
             raise ChangedError(f"when its turn came it was {now.kind.value}: {now.reason}")
         seconds = hands.observer.lease_seconds(now)
         asked_at = hands.observer.irm_now()
@@ -75,18 +78,20 @@ class Leasing:
     def _unsilence(self, decision: Decision) -> tuple[Outcome, str, str]:
         hands, group = self._hands, decision.alert_group
         hands.irm.wait_for_turn(hands.deadline)
-        now, _ = hands.observer.confirm(decision, anew=True)
-        if now.action is not ActionKind.UNSILENCE:
-            raise ChangedError(f"when its turn came it was {now.kind.value}: {now.reason}")
+        for_another = decision.kind in SILENCED
+        if not for_another:
+            decision, _ = hands.observer.confirm(decision, anew=True)
+        if decision.action is not ActionKind.UNSILENCE:
+            raise ChangedError(f"when its turn came it was {decision.kind.value}: {decision.reason}")
         try:
             hands.irm.unsilence(group.id, hands.deadline)
         except UpstreamError as error:
             if refusal(error) != "unsilenced":
                 raise
         if lease := self._leases.get(group.id):
-            why = f"alertsync ended it: {now.reason}"
-            hands.commit(
-                LedgerChange(leases=(msgspec.structs.replace(lease, state=LeaseState.ENDED, why=why),))
-            )
-        hands.note(group.id, f"Un-silenced by alertsync: in Alertmanager, {now.reason}.")
+            why = f"alertsync ended it: {decision.reason}"
+            # What is silenced itself is not to be silenced again while its silences are the same.
+            state = LeaseState.TAKEN if for_another else LeaseState.ENDED
+            hands.commit(LedgerChange(leases=(msgspec.structs.replace(lease, state=state, why=why),)))
+        hands.note(group.id, f"Un-silenced by alertsync: in Alertmanager, {decision.reason}.")
         return Outcome.UNSILENCED, "", ""

@@ -56,6 +56,7 @@ class Hands:
     policy: Policy
     run_id: str
     hopeless: str = ""
+    unwritten: str = ""
     credentials_refused: bool = False
     attached: list[str] = field(default_factory=list)
     _forbidden_ids: list[str] = field(default_factory=list)
@@ -67,8 +68,10 @@ class Hands:
         self, subject: Decision | Repage, kind: ActionKind, work: Callable[[], tuple[Outcome, str, str]]
     ) -> Action:
         """Do `work`, which gives outcome, detail and note, and make an action of what came of it."""
-        if self.hopeless:
-            return self._ended(subject, kind, Outcome.NOT_ATTEMPTED, self.hopeless)
+        # What is owed needs no store: memory keeps what cannot be written down.
+        closes = kind in (ActionKind.RESOLVE, ActionKind.SILENCE)
+        if why := self.hopeless or (self.unwritten if closes else ""):
+            return self._ended(subject, kind, Outcome.NOT_ATTEMPTED, why)
         try:
             self.deadline.check()
             action = self._ended(subject, kind, *work())
@@ -92,7 +95,7 @@ class Hands:
         try:
             self.store.commit(change)
         except StoreDegradedError as error:
-            self.hopeless = self.hopeless or str(error)
+            self.unwritten = self.unwritten or str(error)
 
     def note(self, alert_group_id: str, text: str) -> None:
         """Have a note written that is no marker: after all actions, as nobody waits for it."""

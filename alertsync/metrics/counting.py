@@ -32,6 +32,7 @@ def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
         failures_in_a_row=standing.failures_in_a_row + 1 if failed else 0,
         cannot_act=ledger.credentials.message if ledger.credentials else "",
         degraded=ledger.degraded,
+        wake_at=run.wake_at,
     )
     if failed:
         return counted

@@ -124,12 +124,13 @@ class Lease(msgspec.Struct, frozen=True):
 class Sighting(msgspec.Struct, frozen=True):
     """When an open alert group was last seen alive, and since when its alerts are absent (Alertmanager's clock).
 
-    `absent_runs` counts the runs in a row that found it absent.
+    `absent_runs` counts the runs in a row that found it absent. `missed` if the last run did not list it at all.
     """
 
     alive_at: datetime | None = None
     absent_since: datetime | None = None
     absent_runs: int = 0
+    missed: bool = False
 
 
 class Address(msgspec.Struct, frozen=True):

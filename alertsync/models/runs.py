@@ -153,7 +153,8 @@ class Standing(msgspec.Struct, frozen=True):
     look. `debts` counts owed alerts by state, `due` those that are due or posted, `leases` those that hold.
     `last_success_at` is when the last run that did all that was due ended, `failures_in_a_row` counts the runs
     since that failed as a whole. `cannot_act` is IRM's refusal of our token, "" if it may act; `degraded` why
-    the store cannot be written, "" if it can.
+    the store cannot be written, "" if it can. `wake_at` is when the next run should begin at the latest, None where
+    nothing is waited for.
     """
 
     counters: Counters = Counters()
@@ -169,3 +170,4 @@ class Standing(msgspec.Struct, frozen=True):
     failures_in_a_row: int = 0
     cannot_act: str = ""
     degraded: str = ""
+    wake_at: datetime | None = None

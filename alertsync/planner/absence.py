@@ -68,8 +68,12 @@ def sightings(decisions: Iterable[Decision], context: Context) -> dict[str, Sigh
         seen = _seen(decision, known, now, certain=not context.absence_doubt)
         if seen is not None and seen != known:
             changes[group_id] = seen
-    # None forgets those that are no longer open.
-    return changes | dict.fromkeys(remembered.keys() - open_ids)
+    # None forgets those that are no longer open. One that changes its state while IRM's lists are read may be in
+    # none of them: so they are forgotten by the second run that misses them, and the absence is to be proven anew.
+    for group_id in remembered.keys() - open_ids:
+        missed = remembered[group_id]
+        changes[group_id] = None if missed.missed else Sighting(missed.alive_at, missed=True)
+    return changes
 
 
 def _seen(decision: Decision, known: Sighting | None, now: datetime, *, certain: bool) -> Sighting | None:
@@ -77,7 +81,7 @@ def _seen(decision: Decision, known: Sighting | None, now: datetime, *, certain:
     if decision.members and decision.kind not in _SAYS_NOTHING:
         # Each sighting would be written anew in every run; one a day keeps it from being forgotten.
         fresh = known is not None and known.alive_at is not None and now - known.alive_at < _REWRITE_AFTER
-        if fresh and known is not None and known.absent_since is None:
+        if fresh and known is not None and known.absent_since is None and not known.missed:
             return known
         return Sighting(alive_at=now)
     if known is None:

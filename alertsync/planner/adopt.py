@@ -9,7 +9,7 @@ import msgspec
 
 from alertsync.planner import context as contexts
 from alertsync.planner.decide import divide
-from alertsync.planner.evidence import gather
+from alertsync.planner.evidence import told
 from alertsync.planner.obligations import of_resolved
 from alertsync.planner.provenance import foreign_integration
 
@@ -52,7 +52,7 @@ def debts_of(  # noqa: PLR0913  a snapshot, the rules, and what was resolved, wh
 ) -> tuple[Debt, ...]:
     """Give the debts of alert groups that were resolved, for all of their places that are ours.
 
-    Of those that cannot be judged, nothing is owed: what they held is not known.
+    What their readable deliveries name is owed, even if others cannot be read: a page too many is the lesser harm.
     """
     known = msgspec.structs.replace(
         snapshots, deliveries=snapshots.deliveries | {group.id: read for group, read in resolved}
@@ -60,10 +60,9 @@ def debts_of(  # noqa: PLR0913  a snapshot, the rules, and what was resolved, wh
     context = contexts.build(known, ledger, policy, now)
     debts: list[Debt] = []
     for group, deliveries in resolved:
-        evidence = gather(group, deliveries, deliveries.read_at, policy.max_deliveries)
-        if evidence.unknown or foreign_integration(group, context.integrations, policy):
+        if foreign_integration(group, context.integrations, policy):
             continue
-        own, foreign = divide(group, evidence.streams, context)
+        own, foreign = divide(group, told(deliveries), context)
         if origin == "adopted" and not policy.external_urls:
             # Our marker says that it was judged ours, even if nothing in Alertmanager is left to show it.
             own += [stream for stream, _ in foreign if stream.fires]

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from alertsync.models import AlertStatus, OwedAlert, Owing
+from alertsync.models import AlertStatus, OwedAlert, Owing, Webhook
 from alertsync.planner.membership import place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from alertsync.models import Debt, Member, Snapshots
+    from alertsync.models import AlertGroup, Debt, Member, Snapshots
     from alertsync.planner.context import Context
 
 MAX_POSTS = 3
@@ -65,7 +65,25 @@ def settle(debt: Debt, still_open: frozenset[str], snapshots: Snapshots, context
     if group.resolved_by is None:
         # Its source did it. Had it been a person, that cannot be told from us: tokens are shared and replaced.
         return _void(debt, context)
-    return msgspec.structs.replace(debt, resolved_at=group.resolved_at or context.irm_now)
+    return _with_joined(
+        msgspec.structs.replace(debt, resolved_at=group.resolved_at or context.irm_now), group
+    )
+
+
+def _with_joined(debt: Debt, group: AlertGroup) -> Debt:
+    """Owe also what was delivered into an alert group after its debt was written, and before it was resolved."""
+    last = group.last_delivery
+    if last is None or not isinstance(last.content, Webhook) or debt.receiver is None:
+        return debt
+    here = (debt.external_url, debt.receiver, debt.group_labels)
+    if (last.content.external_url, last.content.receiver, last.content.group_labels) != here:
+        return debt
+    joined = last.content.firing - {alert.fingerprint for alert in debt.alerts}
+    return msgspec.structs.replace(
+        debt,
+        alerts=(*debt.alerts, *(OwedAlert(fingerprint) for fingerprint in sorted(joined))),
+        last_delivery_at=max(debt.last_delivery_at, last.created_at),
+    )
 
 
 def _void(debt: Debt, context: Context) -> Debt:

@@ -79,6 +79,15 @@ def gather(
     return _streams(deliveries.items, whole=deliveries.read_at <= alerts_read_at)
 
 
+def told(deliveries: Deliveries) -> tuple[Stream, ...]:
+    """Sort into streams what can be read of an alert group that is resolved already.
+
+    No decision waits for proof there: what its deliveries name is owed, however many more cannot be read.
+    """
+    readable = [one for one in deliveries.items if not isinstance(one.content, Unreadable)]
+    return _streams(readable, whole=False).streams
+
+
 def _streams(deliveries: Sequence[Delivery], *, whole: bool) -> Evidence:
     newest: dict[tuple[str | None, str], Delivery] = {}
     said: dict[tuple[str | None, str], dict[str, bool]] = {}

@@ -7,6 +7,7 @@
     | "                                              | gone                        | RESOLVE, whatever ON_GONE says |
     | "                                              | absent, not proven yet      | renewed while proof grows     |
     | "                                              | anything that proves little | runs out: IRM speaks again    |
+    | ", and IRM silenced an active group with it    | any                         | UNSILENCE, and TAKEN          |
     | silenced at another time, or acknowledged      | any                         | TAKEN: a person's word stands |
     | firing before the lease was over               | any                         | TAKEN                         |
     | firing after it was over, resolved, or deleted | any                         | ENDED                         |
@@ -37,7 +38,10 @@ _SLACK = timedelta(seconds=2)
 """IRM's `Date` is cut to whole seconds, and its silences end a moment late."""
 _SET_WITHIN = timedelta(seconds=60)
 """How long after we asked a silence may have been set and be the one we asked for."""
-_SILENCED = frozenset({DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING, DecisionKind.FLAPPING})
+_TOGETHER = timedelta(seconds=2)
+"""How soon after an alert group IRM silences what is attached to it."""
+SILENCED = frozenset({DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING, DecisionKind.FLAPPING})
+"""Decisions about alert groups of which every alert is silenced."""
 _SPEAKS = frozenset({DecisionKind.CONSISTENT, DecisionKind.PARTIALLY_SILENCED, DecisionKind.MUTED})
 
 
@@ -116,7 +120,7 @@ def _due(decision: Decision, lease: Lease, context: Context) -> ActionKind:
 def wanted_until(decision: Decision, context: Context) -> datetime | None:
     """Give when a lease should end, by IRM's clock; None where it should only run out."""
     longest = context.irm_now + context.policy.silence_lease
-    if decision.kind in _SILENCED and decision.silenced_until is not None:
+    if decision.kind in SILENCED and decision.silenced_until is not None:
         left = decision.silenced_until - min(view.now for view in context.views)
         return min(longest, context.irm_now + max(left, timedelta(seconds=1)))
     if decision.kind is DecisionKind.GONE:
@@ -133,6 +137,12 @@ def _must_shorten(lease: Lease, decision: Decision, context: Context) -> bool:
     return decision.silenced_until is not None and until is not None and lease.until > until + _SLACK * 2
 
 
+def may_renew(lease: Lease, decision: Decision, context: Context) -> bool:
+    """Tell whether a lease is to go on whose closing a brake holds."""
+    until = wanted_until(decision, context)
+    return until is not None and not context.ledger.degraded and _may_renew(lease, until, context)
+
+
 def _may_renew(lease: Lease, until: datetime, context: Context) -> bool:
     """Renew when a third is used up, and only where policy still wants leases."""
     if context.policy.on_silenced == "report":
@@ -143,6 +153,46 @@ def _may_renew(lease: Lease, until: datetime, context: Context) -> bool:
 
 def _someone_is_active(decision: Decision) -> bool:
     return any(member.status.sleep == 0 for member in decision.members)
+
+
+def let_attached_speak(decisions: list[Decision], context: Context) -> list[Decision]:
+    """End those of our leases with which IRM silenced another alert group that has an active alert.
+
+    IRM silences what is attached to an alert group together with it, a moment later, and does not show what that is.
+    Should a person have silenced the other one at that very moment, our lease ends for nothing: noise, the lesser harm.
+    """
+    ours = [lease for lease in context.leases.values() if lease.state is LeaseState.HELD]
+    hidden: dict[str, Decision] = {}
+    for decision in decisions:
+        group = decision.alert_group
+        if group.state == "silenced" and not held(group, context.leases) and _someone_is_active(decision):
+            near = [lease for lease in ours if _silenced_with(lease, group)]
+            if near:
+                root = max(near, key=lambda lease: (lease.silenced_at, lease.alert_group_id))
+                hidden[root.alert_group_id] = decision
+    if not hidden:
+        return decisions
+    return [
+        _speak_for(one, hidden[one.alert_group.id]) if one.alert_group.id in hidden else one
+        for one in decisions
+    ]
+
+
+def _silenced_with(lease: Lease, group: AlertGroup) -> bool:
+    if lease.silenced_at is None or group.silenced_at is None:
+        return False
+    return timedelta(0) <= group.silenced_at - lease.silenced_at <= _TOGETHER
+
+
+def _speak_for(decision: Decision, attached: Decision) -> Decision:
+    title = attached.alert_group.title or attached.alert_group.id
+    return msgspec.structs.replace(
+        decision,
+        action=ActionKind.UNSILENCE,
+        held=Held.NOT_HELD,
+        inconsistent=False,
+        reason=f"{decision.reason}; but IRM silenced «{title}» with it, which has an active alert",
+    )
 
 
 def taken(group: AlertGroup, decision: Decision, leases: Mapping[str, Lease]) -> bool:

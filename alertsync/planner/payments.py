@@ -92,7 +92,8 @@ class Payments:
         if last is None:
             return
         read = self._snapshots.deliveries.get(group.id)
-        for delivery in read.items if read else (last,):
+        # The last one is known even where the others could not be read.
+        for delivery in read.items if read and read.items else (last,):
             self._said.setdefault(_where(group.integration_id, delivery.content), []).append(
                 (delivery, group.id)
             )
@@ -139,7 +140,8 @@ class Payments:
         wanted = {alert.fingerprint for alert in debt.alerts if alert.state.is_open}
         if debt.alert_group_id in self.open:
             # A list may be a little older than what it lists, so that what we resolved still stands there as open.
-            if self._context.irm_now - resolved_at <= _LAG:
+            # What counts is when the list was asked for, not when its last page had arrived.
+            if self._snapshots.irm.clock - resolved_at <= _LAG:
                 return Findings({}, lags=True)
             return Findings(dict.fromkeys(wanted, "its alert group is open again"))
         paid: dict[str, str] = {}

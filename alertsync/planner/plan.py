@@ -22,7 +22,7 @@ from alertsync.planner.reckoning import reckon
 from alertsync.planner.remember import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
     from datetime import datetime
 
     from alertsync.models import Debt, Decision, Ledger, Policy, Snapshots
@@ -100,6 +100,7 @@ def _decide_all(
             ours_to_close=memory.ours_to_close(group),
         )
         decisions.append(decision)
+    decisions = leases.let_attached_speak(decisions, context)
     return context, decisions, {group.id: own for group, _, own, _ in judged}
 
 
@@ -133,10 +134,14 @@ def _change(
     )
 
 
-def wanting(plan: Plan, policy: Policy) -> tuple[Decision, ...]:
+def wanting(
+    plan: Plan, policy: Policy, *, in_vain: Container[str] = (), at_least: int = 0
+) -> tuple[Decision, ...]:
     """Give the decisions whose deliveries are to be read next, oldest first.
 
-    None once the plan holds as many actions as a run may take: what follows them waits for the next run.
+    None once the plan holds as many actions as a run may take: what follows them waits for the next run. Those that
+    were read `in_vain` before come last, so that they starve nobody. `at_least` so many at once, where there are: for
+    each batch Alertmanager is read anew.
     """
     ready = sum(
         decision.action is not ActionKind.NONE or decision.held in (Held.DRY_RUN, Held.POLICY)
@@ -147,4 +152,7 @@ def wanting(plan: Plan, policy: Policy) -> tuple[Decision, ...]:
     # What we hold silenced comes first: not renewed, it would page.
     ours = [decision for decision in unread if decision.alert_group.state == "silenced"]
     others = [decision for decision in unread if decision.alert_group.state != "silenced"]
-    return (*ours, *others[:room])
+    if not room:
+        return tuple(ours)
+    others.sort(key=lambda one: one.alert_group.id in in_vain)
+    return (*ours, *others[: max(room, at_least)])

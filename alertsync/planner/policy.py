@@ -101,15 +101,23 @@ def brake(decisions: Sequence[Decision], context: Context) -> tuple[tuple[Decisi
             continue
         if too_many_gone and _newly_gone(decision, context):
             engaged.add(Brake.GONE_RATIO)
-            braked.append(_hold(decision, Held.GONE_RATIO))
+            braked.append(quiet(_brake(decision, Held.GONE_RATIO, context), context))
             continue
         actions += 1
         if actions > policy.max_actions_per_run and Brake.MAX_ACTIONS.value not in policy.lifted:
             engaged.add(Brake.MAX_ACTIONS)
-            braked.append(_hold(decision, Held.MAX_ACTIONS))
+            braked.append(quiet(_brake(decision, Held.MAX_ACTIONS, context), context))
         else:
             braked.append(quiet(decision, context))
     return tuple(braked), frozenset(engaged)
+
+
+def _brake(decision: Decision, held: Held, context: Context) -> Decision:
+    """Hold a closing action; what we hold silenced stays so meanwhile, or it would run out into a false page."""
+    lease = leases.held(decision.alert_group, context.leases)
+    if lease is not None and leases.may_renew(lease, decision, context):
+        return msgspec.structs.replace(decision, action=ActionKind.SILENCE, held=held)
+    return _hold(decision, held)
 
 
 def quiet(decision: Decision, context: Context) -> Decision:

@@ -45,8 +45,8 @@ class SilenceBook:
         for silence in self._pending:
             if silence.starts_at > end:
                 break
-            if matches(silence, member.labels):
-                end = max(end, silence.ends_at)
+            if silence.ends_at > end and matches(silence, member.labels):
+                end = silence.ends_at
         # Some silences are made to last until the year 9999, beyond which no time can be reckoned.
         return min(end, now + _AGES)
 

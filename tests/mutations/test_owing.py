@@ -44,7 +44,7 @@ SABOTAGES = (
     Sabotage("another cluster pays", "planner/payments.py", "content.external_url not in self._context.ours |", "False and content.external_url not in self._context.ours |",
              "planner/test_payments.py::test_a_delivery_of_another_cluster_pays_nothing"),
     Sabotage("that it ended pays", "planner/payments.py", "        return content.firing\n", "        return content.firing | content.resolved\n", PAYS),
-    Sabotage("only the last delivery is looked at", "planner/payments.py", "for delivery in read.items if read else (last,):", "for delivery in (last,):",
+    Sabotage("only the last delivery is looked at", "planner/payments.py", "for delivery in read.items if read and read.items else (last,):", "for delivery in (last,):",
              "planner/test_payments.py::test_older_deliveries_pay_too"),
     Sabotage("alert groups that are resolved by now are not looked at", "planner/payments.py", "for group in (*snapshots.irm.alert_groups, *later):", "for group in snapshots.irm.alert_groups:",
              "planner/test_payments.py::test_what_pays_in_an_alert_group_that_is_resolved_by_now"),

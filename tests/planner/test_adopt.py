@@ -84,8 +84,6 @@ CHILD = {"origin": "child"}
 LEGACY = deliveries(LegacyAlert(fingerprint="x", firing=True))
 NOTHING = [
     pytest.param(CLOSED, deliveries(Unreadable(why="wiped")), {}, id="its delivery was wiped"),
-    pytest.param(CLOSED, deliveries(webhook("a"), complete=False), {}, id="it has too many deliveries"),
-    pytest.param(msgspec.structs.replace(CLOSED, alerts_count=2), deliveries(webhook("a")), {}, id="a delivery is missing"),
     pytest.param(CLOSED, deliveries(webhook("a")), {"integration_ids": frozenset({"C2"})}, id="its integration is out of scope"),
     pytest.param(CLOSED, deliveries(webhook("a")), {"integrations": ()}, id="its integration is deleted"),
     pytest.param(CLOSED, deliveries(webhook("a", url=THEIRS)), CHILD, id="resolved with ours, but another cluster's"),
@@ -96,6 +94,22 @@ NOTHING = [
 @pytest.mark.parametrize(("one", "read", "more"), NOTHING)
 def test_what_cannot_be_judged_owes_nothing(one: AlertGroup, read: Deliveries, more: dict[str, Any]) -> None:
     assert adopt((one, read), **more) == ()
+
+
+NAMED = [
+    pytest.param(CLOSED, deliveries(webhook("a"), complete=False), id="it has too many deliveries"),
+    pytest.param(msgspec.structs.replace(CLOSED, alerts_count=2), deliveries(webhook("a")), id="a delivery is missing"),
+    pytest.param(CLOSED, deliveries(Unreadable(why="wiped"), webhook("a")), id="the newest was wiped"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "read"), NAMED)
+@pytest.mark.parametrize("origin", ["adopted", "child"])
+def test_what_can_be_read_is_owed_even_if_others_cannot(
+    one: AlertGroup, read: Deliveries, origin: str
+) -> None:
+    [made] = adopt((one, read), origin=origin)
+    assert {alert.fingerprint for alert in made.alerts} == {"a", "joined"}
 
 
 def test_what_we_marked_was_judged_ours_even_if_nothing_is_left_to_show_it() -> None:

@@ -232,4 +232,4 @@ def test_what_is_owed_needs_no_sighting_of_its_alert_group() -> None:
     remembered = Ledger(debts=(debt(),), sightings={"I0": Sighting(alive_at=NOW)})
     made = reckon(debt(), remembered=remembered)
     assert judged(made).state is DUE
-    assert made.change.sightings == {"I0": None}
+    assert made.change.sightings == {"I0": Sighting(alive_at=NOW, missed=True)}

@@ -143,7 +143,9 @@ SEEN = [
                  id="not judged: absence begins anew"),
     pytest.param({"integrations": (msgspec.structs.replace(INTEGRATION, receives=False),), "policy": {"on_gone": "resolve"}}, saw(runs=5),
                  id="absent, and not payable: one run more all the same"),
-    pytest.param({"one": None}, None, id="no longer open: forgotten"),
+    pytest.param({"one": None}, Sighting(alive_at=saw().alive_at, missed=True), id="not listed: absence begins anew, should it only have moved between two lists"),
+    pytest.param({"one": None, "before": Sighting(alive_at=NOW, missed=True)}, None, id="not listed a second time: forgotten"),
+    pytest.param({"before": Sighting(alive_at=saw().alive_at, missed=True), "known": SILENT}, Sighting(alive_at=NOW), id="listed again: as if nothing had been"),
 ]  # fmt: skip
 
 
@@ -154,7 +156,7 @@ def test_what_a_run_remembers_of_an_alert_group(more: dict[str, Any], expected: 
         *groups,
         peers=(more.get("known", OTHERS),),
         integrations=more.get("integrations", (INTEGRATION,)),
-        remembered=Ledger(sightings={"I1": saw()}),
+        remembered=Ledger(sightings={"I1": more.get("before", saw())}),
         policy=Policy(external_urls=FROM_OURS, **more.get("policy", {})),
     )
     assert remembered(made) == expected

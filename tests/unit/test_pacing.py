@@ -86,6 +86,7 @@ def loop(  # noqa: PLR0913, PLR0917  each is one fact of the loop
         60,
         time.clock,
         should_stop=lambda: time.passed >= until,
+        wanted=lambda: None,
         heartbeat=Heartbeat(),
         watch=None,
     ).serve()
@@ -159,6 +160,7 @@ def test_a_run_that_the_watch_calls_for_comes_at_once_and_leaves_the_others_wher
         60,
         time.clock,
         should_stop=lambda: time.passed >= 130,
+        wanted=lambda: None,
         heartbeat=heartbeat,
         watch=cast("Watch", watch),
     ).serve()
@@ -196,6 +198,7 @@ def test_while_it_leads_the_loop_beats_and_tells_when_the_next_run_is_due(tmp_pa
         60,
         time.clock,
         should_stop,
+        wanted=lambda: None,
         heartbeat=heartbeat,
         watch=None,
     ).serve()
