@@ -18,6 +18,7 @@ import msgspec
 import requests.auth
 
 from alertsync import config
+from alertsync.attempt import AlertMetrics, Limits
 from alertsync.clients.alertmanager import AlertmanagerClient
 from alertsync.clients.http import Endpoint, HeaderAuth, Http
 from alertsync.clients.irm import IrmClient
@@ -28,7 +29,7 @@ from alertsync.clock import Clock
 from alertsync.errors import StateDirError
 from alertsync.heartbeat import SHARED
 from alertsync.locks import FileLock
-from alertsync.reconciler import AlertMetrics, Limits, Reconciler
+from alertsync.reconciler import Reconciler
 from alertsync.scheduler import Scheduler
 from alertsync.services import Services, StopSignal
 from alertsync.store import Store

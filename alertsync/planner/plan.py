@@ -11,7 +11,7 @@ import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from alertsync.models import ActionKind, Held, LedgerChange, Plan
+from alertsync.models import ActionKind, Held, LeaseState, LedgerChange, Owing, Plan
 from alertsync.planner import context as contexts
 from alertsync.planner import leases, obligations
 from alertsync.planner import policy as policies
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from alertsync.planner.reckoning import Reckoning
 
 _MOMENT = timedelta(seconds=1)
+_RETRY_AFTER = timedelta(seconds=30)
+"""How soon a run that could not look is followed, where somebody may have to be paged."""
 
 
 def plan(snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime) -> Plan:
@@ -115,6 +117,17 @@ def _wake_at(decisions: Iterable[Decision], reckoning: Reckoning, context: Conte
     if any(one.action is ActionKind.SILENCE for one in decisions):
         times.append(context.now + context.policy.silence_lease * 2 / 3)
     return min(times, default=None)
+
+
+def retry_at(ledger: Ledger, now: datetime) -> datetime | None:
+    """Give when a run that could not look should be followed: what is owed does not wait for the interval."""
+    times = [lease.until for lease in ledger.leases if lease.state in (LeaseState.INTENDED, LeaseState.HELD)]
+    for debt in ledger.debts:
+        if debt.is_open and debt.silenced_until is not None:
+            times.append(debt.silenced_until)
+        if debt.is_open and any(one.state in (Owing.DUE, Owing.POSTED) for one in debt.alerts):
+            times.append(now)
+    return max(min(times), now + _RETRY_AFTER) if times else None
 
 
 def _change(
