@@ -17,6 +17,7 @@ from alertsync.errors import UpstreamError
 from alertsync.inquiry import SILENT, Inquiry
 from alertsync.models import ActionKind, DecisionKind, Deliveries, Explanation, Ledger, Snapshots, Upstream
 from alertsync.planner.adopt import debts_of
+from alertsync.planner.places import places, together
 from alertsync.planner.plan import judge, plan, wanting
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ _LONGEST_READING_SECONDS = 30.0
 _MOST_SEARCHES = 4
 _BATCH = 25
 """How many more deliveries each further batch reads: after each of them Alertmanager is read anew."""
+_QUICK = 0.1
+"""A reading of everything that takes less than this share of `confirm_after` serves many actions."""
 _FRESH_SECONDS = 2.0
 """A reading so young is read anew by nothing: several un-silences in a row share one."""
 
@@ -155,13 +158,33 @@ class Observer:
         grown = now.alerts_count != alert_group.alerts_count and decision.action is not ActionKind.UNSILENCE
         if grown or (now.state, now.silenced_at) != (alert_group.state, alert_group.silenced_at):
             return _unknown(decision, now, "IRM has changed it since it was read"), ()
+        asked = self._asked["alertmanager"]
         if anew or self._old("alertmanager"):
-            known = msgspec.structs.replace(known, alertmanagers=self._read_alertmanager(proven=True))
-            self.snapshots = known
-        if self._age("alertmanager") > self._confirm_after + _LONGEST_READING_SECONDS:
+            known, asked = self._read_again(known, alert_group)
+        if self._clock.monotonic() - asked > self._confirm_after + _LONGEST_READING_SECONDS:
             why = "Alertmanager took too long to be read for the reading to be trusted"
             return _unknown(decision, now, why), ()
         return self._judge_alone(known, alert_group)
+
+    def _read_again(self, known: Snapshots, alert_group: AlertGroup) -> tuple[Snapshots, float]:
+        """Read Alertmanager again, and give when that was begun (monotonic).
+
+        Where reading all of it takes long, only the places of this alert group, if that is all that it rests on: else
+        each reading would be old before the next action.
+        """
+        began = self._clock.monotonic()
+        wanted = places(alert_group, known.deliveries.get(alert_group.id), self._policy)
+        if wanted is not None and self.upstreams["alertmanager"].seconds > self._confirm_after * _QUICK:
+            readings = [
+                self._alertmanager.place(receiver, labels, self._deadline, proven=True).snapshots
+                for receiver, labels in wanted.where
+            ]
+            if (read := together(readings, wanted)) is not None:
+                return msgspec.structs.replace(known, alertmanagers=read), began
+        known = self.snapshots = msgspec.structs.replace(
+            known, alertmanagers=self._read_alertmanager(proven=True)
+        )
+        return known, self._asked["alertmanager"]
 
     def _judge_alone(self, known: Snapshots, alert_group: AlertGroup) -> tuple[Decision, tuple[Debt, ...]]:
         """Plan for one alert group: the brakes have had their say, and what others taught is remembered."""

@@ -31,7 +31,7 @@ from alertsync.clients.wire import decode
 from alertsync.models import AlertmanagerSnapshot, Operation, Silence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from alertsync.clients.http import Answer, Http
@@ -47,6 +47,7 @@ _CLASSIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _MAX_FILTERS = 2000
 """Characters of filters in one address: proxies refuse long ones, and a filter less only gives more to read."""
+_Params = dict[str, str | list[str]]
 _CHEAP_BYTES = 1 << 18
 """Silences up to this size are read again with every place: expired ones stay listed for days."""
 
@@ -80,18 +81,20 @@ class AlertmanagerClient:
         return self._snapshot(answer, groups, self._silences.held, deadline)
 
     def place(
-        self, receiver: str, group_labels: Mapping[str, str], deadline: Deadline
+        self, receiver: str, group_labels: Mapping[str, str], deadline: Deadline, *, proven: bool = False
     ) -> AlertmanagerSnapshot:
         """Read again the aggregation groups of a receiver whose alerts have these labels, and what goes with them.
 
         Label names that not every version takes in a filter are left out of it, so that other groups of the
         receiver may be there too. Where there are very many silences, those of the last snapshot are given,
-        unless an alert is held by one that is not among them.
+        unless an alert is held by one that is not among them. `proven` as `proven_snapshot` proves it.
         """
-        params: dict[str, str | list[str]] = {
-            "receiver": quote_meta(receiver),
-            "filter": _filters(group_labels),
-        }
+        params: _Params = {"receiver": quote_meta(receiver), "filter": _filters(group_labels)}
+        if proven:
+            return self._proven(lambda: self._place(params, deadline), deadline, params)
+        return self._place(params, deadline)
+
+    def _place(self, params: _Params, deadline: Deadline) -> AlertmanagerSnapshot:
         answer = self._http.get(Operation.READ_AGGREGATION_GROUPS, _GROUPS, deadline, params)
         groups = decode(self._http, Operation.READ_AGGREGATION_GROUPS, answer, list[WireGroup])
         silences = self._silences
@@ -123,18 +126,23 @@ class AlertmanagerClient:
         What `/alerts` shows before and after must stand in a group, and it must be one server that answers,
         which did not start in between. If that fails several times in a row, raise `UpstreamError` (unstable).
         """
+        return self._proven(lambda: self.snapshot(deadline), deadline)
+
+    def _proven(
+        self, read: Callable[[], AlertmanagerSnapshot], deadline: Deadline, params: _Params | None = None
+    ) -> AlertmanagerSnapshot:
         for _ in range(_READINGS):
-            before, (status, _) = self._fingerprints(deadline), self._status(deadline)
-            snapshot = self.snapshot(deadline)
-            held = before & self._fingerprints(deadline)
+            before, (status, _) = self._fingerprints(deadline, params), self._status(deadline)
+            snapshot = read()
+            held = before & self._fingerprints(deadline, params)
             grouped = {alert.fingerprint for group in snapshot.groups for alert in group.alerts}
             if held <= grouped and status.uptime == snapshot.started_at:
                 return snapshot
             deadline.sleep(_PAUSE_SECONDS)
         raise failures.incomplete(self._http.endpoint, Operation.READ_AGGREGATION_GROUPS, _READINGS)
 
-    def _fingerprints(self, deadline: Deadline) -> set[str]:
-        answer = self._http.get(Operation.READ_ALERTS, _ALERTS, deadline)
+    def _fingerprints(self, deadline: Deadline, params: _Params | None) -> set[str]:
+        answer = self._http.get(Operation.READ_ALERTS, _ALERTS, deadline, params)
         return {
             one.fingerprint
             for one in decode(self._http, Operation.READ_ALERTS, answer, list[WireFingerprint])

@@ -60,15 +60,18 @@ class Peers:
         self._absent = {}
         return self._read(read, self.addresses)
 
-    def place(self, receiver: str, group_labels: Mapping[str, str], deadline: Deadline) -> Readings:
-        """Read again what every peer says of one place: its aggregation groups, silences and status.
+    def place(
+        self, receiver: str, group_labels: Mapping[str, str], deadline: Deadline, *, proven: bool = False
+    ) -> Readings:
+        """Read again what every peer says of one place: its aggregation groups, silences and status; `proven` or not.
 
         The snapshots hold no other receiver's groups. A peer that failed is not asked again before the next
         `snapshots`, as each wait for it would make what the others said grow old: its error stands.
         """
         present = tuple(address for address in self.addresses if address not in self._absent)
         return self._read(
-            lambda client: client.place(receiver, group_labels, deadline), present or self.addresses
+            lambda client: client.place(receiver, group_labels, deadline, proven=proven),
+            present or self.addresses,
         )
 
     def alerts(self, deadline: Deadline) -> tuple[list[dict[str, Any]], tuple[Silence, ...]]:

@@ -351,6 +351,23 @@ def test_groups_that_lack_an_alert_during_a_reload_are_read_again() -> None:
         assert client(server).proven_snapshot(soon()).groups == whole.groups
 
 
+def test_a_place_can_be_proven_alone(odd_server: AlertmanagerUnderTest) -> None:
+    for value in ODD_VALUES:
+        odd_server.fire({"alertname": "Odd", "odd": value, "to": "payments"})
+    odd = client(odd_server)
+    for group in once_grouped(odd_server, len(ODD_VALUES)).groups:
+        assert group in odd.place(group.receiver, group.labels, soon(), proven=True).groups
+
+
+def test_a_place_that_lacks_an_alert_during_a_reload_is_read_again() -> None:
+    with SimulatedAlertmanager(routes=ROUTES) as server:
+        server.fire({"alertname": "Disk", "instance": "a"})
+        [group] = once_grouped(server, 1).groups
+        server.server.inject(Fault("status", path="/alerts/groups", status=200, body=b"[]", times=2))
+        place = client(server).place(group.receiver, group.labels, soon(), proven=True)
+        assert place.groups == (group,)
+
+
 def test_groups_that_go_on_lacking_an_alert_prove_nothing() -> None:
     with SimulatedAlertmanager(routes=ROUTES) as server:
         server.fire({"alertname": "Disk", "instance": "a"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 import requests
@@ -14,11 +14,14 @@ from alertsync.locks import held
 from alertsync.models import DecisionKind, Held, Outcome, Run, RunStatus
 from alertsync.simulator.wire import Fault
 from alertsync.web import create_app
-from tests.reconciler.bench import bench
+from tests.reconciler.bench import Bench, bench
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
+
+T = TypeVar("T")
 
 
 def kinds(run: Run) -> dict[str, DecisionKind]:
@@ -520,15 +523,75 @@ def test_a_reading_that_took_too_long_confirms_nothing(
     with bench(monkeypatch, tmp_path, CONFIRM_AFTER="0") as world:
         disk = world.fire("Disk")
         world.silence("Disk")
-        plain = world.peer.proven_snapshot
-
-        def slowly(*args: object) -> object:
-            snapshot = plain(*args)  # type: ignore[arg-type]  # passed on as it came
-            world.time.sleep(40)
-            return snapshot
-
-        monkeypatch.setattr(world.peer, "proven_snapshot", slowly)
+        for name in ("proven_snapshot", "place"):
+            monkeypatch.setattr(world.peer, name, taking(world, 40, getattr(world.peer, name)))
         [action] = world.run().actions
         assert action.outcome is Outcome.CANCELLED
         assert "took too long" in action.detail
         assert disk.state == "firing"
+
+
+def taking(world: Bench, seconds: float, read: Callable[..., T]) -> Callable[..., T]:
+    """Let a reading take so long."""
+
+    def slowly(*args: object, **options: object) -> T:
+        found = read(*args, **options)
+        world.time.sleep(seconds)
+        return found
+
+    return slowly
+
+
+def test_where_all_of_alertmanager_takes_long_to_read_only_the_place_is_read_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, CONFIRM_AFTER="2") as world:
+        groups = [world.fire(name, "a", "b") for name in ("Disk", "Cpu", "Net")]
+        silences = [world.silence(name) for name in ("Disk", "Cpu", "Net")]
+        monkeypatch.setattr(world.peer, "proven_snapshot", taking(world, 5, world.peer.proven_snapshot))
+        plain = world.reconciler.irm.resolve
+
+        def then_a_silence_ends(*args: object) -> datetime:
+            at = plain(*args)  # type: ignore[arg-type]  # passed on as it came
+            if world.resolves() == [groups[0].id]:
+                world.alertmanager.expire(silences[1])
+            return at
+
+        monkeypatch.setattr(world.reconciler.irm, "resolve", then_a_silence_ends)
+        world.alertmanager_server.clear()
+        run = world.run()
+        # What changed since is noticed all the same.
+        assert [group.state for group in groups] == ["resolved", "firing", "resolved"]
+        assert [action.outcome for action in run.actions] == [
+            Outcome.RESOLVED,
+            Outcome.CANCELLED,
+            Outcome.RESOLVED,
+        ]
+        asked = [one for one in world.alertmanager_server.received if one.path.endswith("/alerts/groups")]
+        # Everything for the two plans; then each place before its note and before its resolve.
+        assert [bool(one.query) for one in asked] == [False, False] + [True] * 5
+        assert all("receiver=" in one.query and "filter=" in one.query for one in asked[2:])
+
+
+def test_what_is_not_found_at_its_place_is_looked_for_everywhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, CONFIRM_AFTER="2") as world:
+        disk = world.fire("Disk", "a", "b")
+        world.silence("Disk")
+        slowly = taking(world, 5, world.peer.proven_snapshot)
+        read: list[int] = []
+
+        def then_one_ends(*args: object) -> object:
+            found = slowly(*args)
+            read.append(1)
+            if len(read) == 1:
+                world.alertmanager.end({"alertname": "Disk", "instance": "b"})
+            return found
+
+        monkeypatch.setattr(world.peer, "proven_snapshot", then_one_ends)
+        [action] = world.run().actions
+        assert len(read) == 2
+        # An alert that is missing may have ended, and that is not proven.
+        assert (action.outcome, disk.state) == (Outcome.CANCELLED, "firing")
+        assert "MEMBERS_UNPROVEN" in action.detail
