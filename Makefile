@@ -11,8 +11,9 @@ LONG_TESTS := tests/simulation/test_simulation.py tests/simulation/test_simulati
 SEED ?=
 MINUTES ?= 10
 PEERS ?=
+SIZES ?= 1k,10k,50k
 
-.PHONY: help demo test lint soak format clean
+.PHONY: help demo test lint soak bench format clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +33,9 @@ lint: $(VENV)/.development ## check format, style, types and the layers
 
 soak: $(VENV)/.development ## play the simulation for MINUTES=10, from SEED=… to play one again (PEERS=1 or 2)
 	$(BIN)/python -m tests.simulation.soak --minutes $(MINUTES) $(SEED:%=--seed %) $(PEERS:%=--peers %)
+
+bench: $(VENV)/.development ## measure speed and memory against the targets (SIZES=1k,10k,50k; BENCH_ARGS=--help tells more)
+	$(BIN)/python -m tests.benchmarks --sizes $(SIZES) $(BENCH_ARGS)
 
 format: $(VENV)/.development ## format the code
 	$(BIN)/ruff format .

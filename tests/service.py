@@ -67,6 +67,8 @@ class Service:
     `directory` holds its log and, unless STATE_DIR is among the settings, its state. Its port is chosen.
     """
 
+    configuration = "gunicorn.conf.py"
+
     def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
         self.directory = directory
         self.settings = {"STATE_DIR": str(directory / "state"), "LOG_LEVEL": "info", **settings}
@@ -99,7 +101,7 @@ class Service:
         # Appended to, so that the lines of several processes never overwrite each other.
         with (self.directory / "stdout").open("ab") as out, (self.directory / "stderr").open("ab") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"],
+                [sys.executable, "-m", "gunicorn", "--config", self.configuration],
                 cwd=ROOT,
                 env=environment(self.directory, settings),
                 stdout=out,

@@ -126,7 +126,9 @@ def test_every_setting_that_the_example_leaves_unset_shows_its_default() -> None
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_names_a_setting_that_does_not_exist(page: Path) -> None:
-    known = settings.names() | FOREIGN_NAMES | set(DecisionKind) | {"PORT", "SECONDS", "ALERTMANAGER"}
+    known = (
+        settings.names() | FOREIGN_NAMES | set(DecisionKind) | {"PORT", "SECONDS", "ALERTMANAGER", "SIZES"}
+    )
     words = {
         word for text in code(prose(page)) for word in re.findall(r"\b[A-Z][A-Z0-9_]*_[A-Z0-9_]+\b", text)
     }
