@@ -17,6 +17,7 @@ from alertsync.errors import UpstreamError
 from alertsync.inquiry import SILENT, Inquiry
 from alertsync.models import ActionKind, DecisionKind, Deliveries, Explanation, Ledger, Snapshots, Upstream
 from alertsync.planner.adopt import debts_of
+from alertsync.planner.membership import Indexes
 from alertsync.planner.places import places, together
 from alertsync.planner.plan import judge, plan, wanting
 
@@ -86,6 +87,7 @@ class Observer:
         self._in_vain = in_vain
         self._ledger = Ledger()
         self._asked: dict[str, float] = {}
+        self._indexes = Indexes()
         self.inquiry = Inquiry(irm, deadline, self._read_deliveries)
         self.snapshots: Snapshots | None = None
         self.upstreams: dict[str, Upstream] = {}
@@ -99,7 +101,7 @@ class Observer:
         searches, at_least = 0, 0
         while True:
             self.snapshots = known
-            planned = plan(known, ledger, self._policy, self._clock.now())
+            planned = plan(known, ledger, self._policy, self._clock.now(), self._indexes)
             if planned.search and not known.searched:
                 # An answer may lead to another question; what is still open after a few counts as not paid.
                 searches += 1
@@ -191,7 +193,7 @@ class Observer:
         alone = msgspec.structs.replace(
             known, irm=msgspec.structs.replace(known.irm, alert_groups=(alert_group,)), searched=True
         )
-        return judge(alone, self._ledger, self._policy, self._clock.now())
+        return judge(alone, self._ledger, self._policy, self._clock.now(), self._indexes)
 
     def closed(self, alert_group: AlertGroup, deadline: Deadline) -> tuple[datetime | None, tuple[Debt, ...]]:
         """Look at an alert group that was just resolved: give when exactly that was, by IRM's clock.
@@ -228,7 +230,7 @@ class Observer:
                 alertmanagers=self._read_alertmanager(proven=True),
                 deliveries={alert_group_id: deliveries},
             )
-            planned = plan(known, ledger, self._policy, self._clock.now())
+            planned = plan(known, ledger, self._policy, self._clock.now(), self._indexes)
             decision = next(one for one in planned.decisions if one.alert_group.id == alert_group_id)
         return Explanation(
             alert_group=group,

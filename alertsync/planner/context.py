@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from alertsync.planner.membership import AlertIndex
+from alertsync.planner.membership import Indexes
 from alertsync.planner.provenance import learn
 from alertsync.planner.silences import SilenceBook
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Policy,
         Snapshots,
     )
+    from alertsync.planner.membership import AlertIndex
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,18 @@ class Context:
         return any(fingerprint in view.alerts for view in self.views)
 
 
-def build(snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime) -> Context:
-    """Index the snapshots. Ends of silences are compared with each server's clock, carried on to `now`."""
+def build(
+    snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime, indexes: Indexes | None = None
+) -> Context:
+    """Index the snapshots. Ends of silences are compared with each server's clock, carried on to `now`.
+
+    `indexes` holds those that were made before, of which those of the same snapshots are used again.
+    """
     irm = snapshots.irm
-    views = tuple(_view(snapshot, policy, now) for snapshot in heard(snapshots.alertmanagers))
+    indexes = indexes or Indexes()
+    views = tuple(
+        _view(snapshot, indexes.of(snapshot), policy, now) for snapshot in heard(snapshots.alertmanagers)
+    )
     addresses, ours = learn(snapshots, ledger.addresses, [view.alerts for view in views], policy)
     answered = {view.peer for view in views}
     missing = tuple(peer for peer in snapshots.configured if peer not in answered)
@@ -103,8 +112,7 @@ def _carried_on(clock: datetime, read_at: datetime, now: datetime) -> datetime:
     return max(clock, clock + (now - read_at))
 
 
-def _view(snapshot: AlertmanagerSnapshot, policy: Policy, now: datetime) -> View:
-    alerts = AlertIndex(snapshot)
+def _view(snapshot: AlertmanagerSnapshot, alerts: AlertIndex, policy: Policy, now: datetime) -> View:
     return View(
         peer=snapshot.peer,
         alerts=alerts,

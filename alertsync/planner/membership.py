@@ -18,7 +18,7 @@ from alertsync.models import Member
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from alertsync.models import Alert, AlertmanagerSnapshot
+    from alertsync.models import AggregationGroup, Alert, AlertmanagerSnapshot
     from alertsync.planner.evidence import Stream
 
 
@@ -100,6 +100,23 @@ class AlertIndex:
         for alert in self._by_place.get(place(stream.last_word.receiver, stream.last_word.group_labels), ()):
             here.setdefault(alert.fingerprint, []).append(alert)
         return here
+
+
+class Indexes:
+    """Indexes of the snapshots that are judged by now, so that each is made once however often it is judged by.
+
+    Of each peer only the newest snapshot is kept.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[tuple[AggregationGroup, ...], AlertIndex]] = {}
+
+    def of(self, snapshot: AlertmanagerSnapshot) -> AlertIndex:
+        """Give the index of a snapshot."""
+        made = self._made.get(snapshot.peer)
+        if made is None or made[0] is not snapshot.groups:
+            made = self._made[snapshot.peer] = (snapshot.groups, AlertIndex(snapshot))
+        return made[1]
 
 
 def place(receiver: str, labels: Mapping[str, str]) -> Place:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from alertsync.models import Debt, Decision, Ledger, Policy, Snapshots
     from alertsync.planner.context import Context
     from alertsync.planner.evidence import Stream
+    from alertsync.planner.membership import Indexes
     from alertsync.planner.reckoning import Reckoning
 
 _MOMENT = timedelta(seconds=1)
@@ -35,9 +36,14 @@ _RETRY_AFTER = timedelta(seconds=30)
 """How soon a run that could not look is followed, where somebody may have to be paged."""
 
 
-def plan(snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime) -> Plan:
-    """Decide about every open alert group; `now` is our time, of the clock of the snapshots' `read_at`."""
-    context, decisions, streams = _decide_all(snapshots, ledger, policy, now)
+def plan(
+    snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime, indexes: Indexes | None = None
+) -> Plan:
+    """Decide about every open alert group; `now` is our time, of the clock of the snapshots' `read_at`.
+
+    With `indexes`, what was indexed for one plan is used again for the next.
+    """
+    context, decisions, streams = _decide_all(snapshots, ledger, policy, now, indexes)
     braked, engaged = policies.brake(decisions, context)
     reckoning = reckon(snapshots, context)
     return Plan(
@@ -58,13 +64,13 @@ def plan(snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime) ->
 
 
 def judge(
-    snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime
+    snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime, indexes: Indexes | None = None
 ) -> tuple[Decision, tuple[Debt, ...]]:
     """Decide about the only alert group in the snapshot, and tell what resolving it would owe.
 
     For confirming: the debts have been judged, and the brakes have had their say.
     """
-    context, [decision], streams = _decide_all(snapshots, ledger, policy, now)
+    context, [decision], streams = _decide_all(snapshots, ledger, policy, now, indexes)
     decision = policies.quiet(decision, context)
     if decision.action is not ActionKind.RESOLVE:
         return decision, ()
@@ -72,10 +78,10 @@ def judge(
 
 
 def _decide_all(
-    snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime
+    snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime, indexes: Indexes | None
 ) -> tuple[Context, list[Decision], dict[str, list[Stream]]]:
     """Decide about each alert group, oldest first; give the streams that are ours, too, by alert group id."""
-    context = contexts.build(snapshots, ledger, policy, now)
+    context = contexts.build(snapshots, ledger, policy, now, indexes)
     groups = sorted(snapshots.irm.alert_groups, key=lambda one: (one.created_at, one.id))
     is_open = {group.id: group for group in groups}
     followed = {
