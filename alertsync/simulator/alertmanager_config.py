@@ -53,6 +53,10 @@ class InhibitRule:
     target: Mapping[str, str]
     equal: tuple[str, ...]
 
+    def may_inhibit(self, target: Mapping[str, str]) -> bool:
+        """Tell whether any alert could mute this one."""
+        return _has(target, self.target)
+
     def inhibits(self, source: Mapping[str, str], target: Mapping[str, str]) -> bool:
         """Tell whether the first alert mutes the second; one that is both source and target mutes no such."""
         if not (_has(source, self.source) and _has(target, self.target)):

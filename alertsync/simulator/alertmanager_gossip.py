@@ -37,6 +37,10 @@ class Peer:
             else:
                 log.hear(*news)
 
+    def next_at(self) -> datetime | None:
+        """Return when the next news arrive; None if none are on their way."""
+        return self.inbox[0][0] + self.gossip.lag if self.inbox else None
+
     @property
     def patience(self) -> timedelta:
         """How long this peer lets those before it notify, before it looks into its log."""

@@ -152,12 +152,12 @@ class Alertmanager(State):
                     self._notifier.end(news, taken=taken)
 
     def next_turn(self) -> datetime | None:
-        """Return when something happens here by itself next: a turn, or a silence that begins or ends."""
+        """Return when something happens here by itself next: a turn, news of a peer, or a silence begins or ends."""
         with self._now() as now:
-            times = [self._groups.next_due(), self._notifier.next_at(), self._silences.next_change(now)]
-            if self._reloaded:
-                times.append(now)
-            return min((max(time, self._settled_at) for time in times if time), default=None)
+            turns = [self._groups.next_due(), self._notifier.next_at(), now if self._reloaded else None]
+            times = [max(turn, self._settled_at) for turn in turns if turn]
+            others = (self._silences.next_change(now), self._peer.next_at())
+            return min([*times, *(time for time in others if time)], default=None)
 
     def run(self, stop: threading.Event, every: float = 0.2) -> None:
         """Tick every so many seconds until told to stop."""

@@ -51,6 +51,15 @@ class Silence:
         return all(matcher.matches(labels) for matcher in self.matchers)
 
 
+@dataclass(frozen=True)
+class _Active:
+    """The silences that are active from ``since`` on, and before ``until`` (None: for ever)."""
+
+    silences: tuple[Silence, ...]
+    since: datetime
+    until: datetime | None
+
+
 class Silences:
     """All silences, expired ones too. Not thread-safe: the simulator's lock guards it.
 
@@ -63,6 +72,7 @@ class Silences:
         self._utf8_names = utf8_names
         self._tell = tell
         self._silences: dict[str, Silence] = {}
+        self._active: _Active | None = None
 
     def get(self, silence_id: str) -> Silence:
         """Return one silence, or raise SilenceNotFoundError."""
@@ -77,7 +87,7 @@ class Silences:
 
     def holding(self, labels: Mapping[str, str], now: datetime) -> tuple[str, ...]:
         """Return the ids, sorted, of the active silences that mute an alert with these labels."""
-        active = (silence for silence in self._silences.values() if silence.state(now) == "active")
+        active = self._active_at(now).silences
         return tuple(sorted(silence.id for silence in active if silence.matches(labels)))
 
     def put(self, wanted: Silence, now: datetime) -> str:
@@ -107,15 +117,28 @@ class Silences:
         """Take what a peer tells of a silence, unless what is known is newer."""
         known = self._silences.get(silence.id)
         if known is None or known.updated_at < silence.updated_at:
-            self._silences[silence.id] = silence
+            self._keep(silence)
 
     def next_change(self, now: datetime) -> datetime | None:
         """Return when the next silence begins or ends by itself; None if none will."""
-        times = (time for one in self._silences.values() for time in (one.starts_at, one.ends_at))
-        return min((time for time in times if time > now), default=None)
+        return self._active_at(now).until
+
+    def _active_at(self, now: datetime) -> "_Active":
+        """Give the silences that are active, most of which are long over, without looking at each every time."""
+        known = self._active
+        if known is None or now < known.since or (known.until is not None and now >= known.until):
+            times = (time for one in self._silences.values() for time in (one.starts_at, one.ends_at))
+            until = min((time for time in times if time > now), default=None)
+            active = tuple(one for one in self._silences.values() if one.state(now) == "active")
+            self._active = known = _Active(active, now, until)
+        return known
+
+    def _keep(self, silence: Silence) -> None:
+        self._silences[silence.id] = silence
+        self._active = None
 
     def _set(self, silence: Silence) -> str:
-        self._silences[silence.id] = silence
+        self._keep(silence)
         self._tell(silence)
         return silence.id
 

@@ -56,6 +56,8 @@ class Suppression:
     def _inhibitors(self, alert: Alert, now: datetime) -> tuple[str, ...]:
         """Return the fingerprint of one alert that inhibits this one, as Alertmanager names only one."""
         for rule in self.configuration.inhibit_rules:
+            if not rule.may_inhibit(alert.labels):
+                continue
             for source in self._alerts.values():
                 if not source.resolved(now) and rule.inhibits(source.labels, alert.labels):
                     return (source.fingerprint,)

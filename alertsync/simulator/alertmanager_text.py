@@ -37,8 +37,13 @@ _ESCAPED = re.compile(r'\\([n"\\])')
 
 def fingerprint(labels: Mapping[str, str]) -> str:
     """Return the id of a label set: FNV-1a-64 over sorted ``name 0xff value 0xff``, as 16 hex digits."""
+    return _fingerprint(tuple(sorted(labels.items())))
+
+
+@functools.lru_cache(maxsize=4096)
+def _fingerprint(pairs: tuple[tuple[str, str], ...]) -> str:
     digest = _FNV_OFFSET
-    for name, value in sorted(labels.items()):
+    for name, value in pairs:
         for byte in (*name.encode(), 0xFF, *value.encode(), 0xFF):
             digest = ((digest ^ byte) * _FNV_PRIME) & 0xFFFFFFFFFFFFFFFF
     return f"{digest:016x}"

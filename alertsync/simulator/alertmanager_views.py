@@ -64,4 +64,8 @@ def _muted(seen: Sighting, muted_by: tuple[str, ...]) -> Sighting:
 
 
 def _with_receivers(alerts: Iterable[Sighting], receivers: Mapping[str, list[str]]) -> tuple[Sighting, ...]:
-    return tuple(replace(seen, receivers=tuple(sorted(receivers[seen.alert.fingerprint]))) for seen in alerts)
+    return tuple(_received(seen, tuple(sorted(receivers[seen.alert.fingerprint]))) for seen in alerts)
+
+
+def _received(seen: Sighting, receivers: tuple[str, ...]) -> Sighting:
+    return seen if seen.receivers == receivers else replace(seen, receivers=receivers)

@@ -57,7 +57,6 @@ class Judge(Record):
     # (a) What we close
 
     def _before(self, exchange: Exchange) -> None:
-        self._seen.observe()
         self._pages_before = len(self._world.irm.pages)
         self._was_open = {group.id for group in self._world.irm.groups() if group.state != "resolved"}
         parts = exchange.path.split("/")

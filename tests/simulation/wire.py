@@ -143,6 +143,8 @@ class Wire:
 
         monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
         monkeypatch.setattr("alertsync.clients.peers.ThreadPoolExecutor", InTurn)
+        # Proxies are looked for in the environment before each request, and there is no transport that could use one.
+        monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda *_, **_options: {})
 
     def send(self, request: requests.PreparedRequest) -> requests.Response:
         """Carry one request to its server, and the answer back."""
