@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import Integer, Table, bindparam, delete, insert, select, update
 
 from alertsync.models import (
     Address,
@@ -44,6 +44,22 @@ _facts: dict[str, msgspec.json.Decoder[Any]] = {
 }
 _holding = sorted(state.value for state in HOLDING)
 
+# Made once: SQLAlchemy takes longer to make a statement than SQLite to answer it.
+_OLDEST, _MOST = bindparam("oldest"), bindparam("most", type_=Integer)
+_DEBTS = select(debts.c.id, debts.c.body)
+_OPEN_DEBTS = _DEBTS.where(debts.c.closed_at.is_(None))
+_CLOSED_DEBTS = _DEBTS.where(debts.c.closed_at >= _OLDEST).order_by(debts.c.closed_at.desc()).limit(_MOST)
+_LEASES = select(leases.c.alert_group_id, leases.c.body)
+_HELD_LEASES = _LEASES.where(leases.c.state.in_(_holding))
+_ENDED_LEASES = (
+    _LEASES.where(leases.c.state.not_in(_holding), leases.c.until >= _OLDEST)
+    .order_by(leases.c.until.desc())
+    .limit(_MOST)
+)
+_SIGHTINGS = select(sightings.c.alert_group_id, sightings.c.body)
+_FACTS = select(facts.c.name, facts.c.body)
+_STAMP = update(identity).values(serial=bindparam("serial"), fresh=bindparam("fresh"))
+
 
 class Found(NamedTuple):
     """The ledger as read, and the names of what could not be decoded."""
@@ -71,20 +87,10 @@ class _Reader:
 
 def read(connection: Connection, oldest: datetime, *, fresh: bool) -> Found:
     """Read the ledger: all that is open, and what was over since `oldest`, up to 5,000 each."""
-    reader = _Reader()
-    pairs = select(debts.c.id, debts.c.body)
-    closed = pairs.where(debts.c.closed_at >= oldest).order_by(debts.c.closed_at.desc()).limit(KEPT)
-    held = select(leases.c.alert_group_id, leases.c.body)
-    ended = held.where(leases.c.state.not_in(_holding), leases.c.until >= oldest)
-    of_debts = [
-        *connection.execute(pairs.where(debts.c.closed_at.is_(None))).all(),
-        *connection.execute(closed).all(),
-    ]
-    of_leases = [
-        *connection.execute(held.where(leases.c.state.in_(_holding))).all(),
-        *connection.execute(ended.order_by(leases.c.until.desc()).limit(KEPT)).all(),
-    ]
-    seen = connection.execute(select(sightings.c.alert_group_id, sightings.c.body)).all()
+    reader, since = _Reader(), {"oldest": oldest, "most": KEPT}
+    of_debts = [*connection.execute(_OPEN_DEBTS).all(), *connection.execute(_CLOSED_DEBTS, since).all()]
+    of_leases = [*connection.execute(_HELD_LEASES).all(), *connection.execute(_ENDED_LEASES, since).all()]
+    seen = connection.execute(_SIGHTINGS).all()
     ledger = Ledger(
         debts=sorted_debts(reader.each(of_debts, _debt, "debt").values()),
         leases=sorted_leases(reader.each(of_leases, _lease, "lease").values()),
@@ -97,7 +103,7 @@ def read(connection: Connection, oldest: datetime, *, fresh: bool) -> Found:
 
 def _read_facts(connection: Connection, reader: _Reader) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, body in connection.execute(select(facts.c.name, facts.c.body)):
+    for name, body in connection.execute(_FACTS):
         if name in _facts:
             found |= reader.each([(name, body)], _facts[name], "the list of")
     return found
@@ -144,7 +150,7 @@ def write_fact(connection: Connection, name: str, body: bytes) -> None:
 
 def write_stamp(connection: Connection, serial: int, *, fresh: bool) -> None:
     """Write how many commits the ledger has seen, and whether adoption is still to come."""
-    connection.execute(update(identity).values(serial=serial, fresh=fresh))
+    connection.execute(_STAMP, {"serial": serial, "fresh": fresh})
 
 
 def prune(connection: Connection, oldest: datetime) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from alertsync.models import Ledger, LedgerChange, Requests, Run, Standing
 from alertsync.store import history, ledger_rows, memory
@@ -30,7 +30,8 @@ _KEPT_RUNS = 20
 """How many runs wait in memory to be written down; with their decisions, each may take some megabytes."""
 
 _KEPT_FORGOTTEN = 1000
-_REQUESTS = "requests"
+_STANDING, _REQUESTS = "standing", "requests"
+_FACT = select(facts.c.body).where(facts.c.name == bindparam("wanted"))
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -116,7 +117,7 @@ def settle(  # noqa: PLR0913  what is found, what is known, and the rules of tim
     lost = held.knows_more_than(stamp)
     standing = unsaved.standing or (held.standing if lost else None)
     if standing is not None and _is_news(standing, read_standing(connection)):
-        ledger_rows.write_fact(connection, "standing", msgspec.json.encode(standing))
+        ledger_rows.write_fact(connection, _STANDING, msgspec.json.encode(standing))
     if unsaved.requests or lost:
         held = msgspec.structs.replace(held, requests=_count(connection, held, unsaved.requests, lost=lost))
     if not lost and held.pending is None:
@@ -141,7 +142,7 @@ def settle(  # noqa: PLR0913  what is found, what is known, and the rules of tim
 
 def read_standing(connection: Connection) -> Standing | None:
     """Read how things stand; None where nobody has written it, or it cannot be read."""
-    body = connection.scalar(select(facts.c.body).where(facts.c.name == "standing"))
+    body = connection.scalar(_FACT, {"wanted": _STANDING})
     try:
         return None if body is None else msgspec.json.decode(body, type=Standing)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -150,7 +151,7 @@ def read_standing(connection: Connection) -> Standing | None:
 
 def read_requests(connection: Connection) -> Requests:
     """Read what was ever asked of the upstreams; nothing where nobody has counted, or it cannot be read."""
-    body = connection.scalar(select(facts.c.body).where(facts.c.name == _REQUESTS))
+    body = connection.scalar(_FACT, {"wanted": _REQUESTS})
     try:
         return Requests() if body is None else msgspec.json.decode(body, type=Requests)
     except (msgspec.DecodeError, UnicodeDecodeError):
