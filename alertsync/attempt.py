@@ -115,6 +115,7 @@ class Attempt:
         self._observer = means.observer(policy, self._deadline)
         self._follow_at: datetime | None = None
         self._unsure = ""
+        self._ledger_after: Ledger | None = None
 
     def finish(self) -> Run:
         """Run to the end, whatever it is, and record it."""
@@ -123,7 +124,8 @@ class Attempt:
         try:
             planned = self._look()
             actions = self._act(planned)
-            told = report.outcome(planned, actions, self._policy, self._store.ledger())
+            self._ledger_after = self._store.ledger()
+            told = report.outcome(planned, actions, self._policy, self._ledger_after)
             run = self._ended(*self._and_what_is_unsure(*told), planned, actions)
         except UpstreamError as error:
             done = "the run ended early" if actions else "nothing was done"
@@ -236,7 +238,7 @@ class Attempt:
 
     def _record(self, run: Run) -> None:
         """Write down the run, and publish how things stand after it, unless it was to leave them alone."""
-        ledger, asked = self._store.ledger(), self._to.tally.take()
+        ledger, asked = self._ledger_after or self._store.ledger(), self._to.tally.take()
         report.log_run(run, self._policy, ledger)
         if not self._published or run.status is RunStatus.INTERRUPTED:
             self._store.save_run(report.abridged(run))

@@ -21,7 +21,7 @@ from alertsync.models import ActionKind, LedgerChange, Operation, Outcome
 from alertsync.planner.adopt import marker, withdrawal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from alertsync.executor.turns import Hands
@@ -55,8 +55,10 @@ class Closing:
         self._in_doubt = False
         self._doubtful: set[str] = set()
 
-    def prepare(self, decisions: Iterable[Decision]) -> None:
+    def prepare(self, decisions: Sequence[Decision]) -> None:
         """Write down what all these resolves will owe, before the first of them."""
+        if not decisions:
+            return
         self._before = {debt.id: debt for debt in self._hands.store.ledger().debts if not debt.void}
         self._debts = {
             decision.alert_group.id: self._ours(self._planned.obligations.get(decision.alert_group.id, ()))

@@ -7,6 +7,7 @@ takes 0 and -1 as "for ever", so a lease is at least one second long.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,7 +28,11 @@ class Leasing:
 
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
-        self._leases = {lease.alert_group_id: lease for lease in hands.store.ledger().leases}
+
+    @cached_property
+    def _leases(self) -> dict[str, Lease]:
+        """The leases before this run: most runs have none to set or end."""
+        return {lease.alert_group_id: lease for lease in self._hands.store.ledger().leases}
 
     def silence(self, decision: Decision) -> Action:
         """Set a lease, or renew or shorten it."""
