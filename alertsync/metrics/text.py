@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from prometheus_client.core import Metric
 
@@ -20,16 +19,26 @@ def buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, f
     return list(zip(names, map(float, accumulate(counts)), strict=True))
 
 
-class _Families(Collector):
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = list(families)
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
-
-
 def render(families: Iterable[Metric]) -> bytes:
-    """Render families in text format 0.0.4."""
-    registry = CollectorRegistry()
-    registry.register(_Families(families))
-    return generate_latest(registry)
+    """Render families in text format 0.0.4: counters, gauges and histograms.
+
+    As `prometheus_client.generate_latest` would, but our names are known to be valid, and it checks each of them in
+    every sample of every run.
+    """
+    return "".join(line for family in families for line in _lines(family)).encode()
+
+
+def _lines(family: Metric) -> Iterator[str]:
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    yield f"# HELP {name} {_escaped(family.documentation)}\n# TYPE {name} {family.type}\n"
+    for sample in family.samples:
+        pairs = ",".join(f'{label}="{_quoted(value)}"' for label, value in sorted(sample.labels.items()))
+        yield f"{sample.name}{f'{{{pairs}}}' if pairs else ''} {floatToGoString(sample.value)}\n"  # type: ignore[no-untyped-call]  # it has no types
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n")
+
+
+def _quoted(text: str) -> str:
+    return _escaped(text).replace('"', r"\"")

@@ -6,11 +6,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from alertsync import metrics
 from alertsync.clock import Clock
 from alertsync.heartbeat import Heartbeat
+from alertsync.metrics.text import render
 from alertsync.models import (
     ActionKind,
     Brake,
@@ -31,6 +35,8 @@ from tests.unit.ledgers import action, debt, decision, lease
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from prometheus_client.core import Metric
 
 
 def samples(page: bytes) -> Mapping[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -275,3 +281,27 @@ def test_an_alert_that_is_awake_on_one_route_is_shown_awake() -> None:
     known = alertmanager(group(alert("a", MUTED)), group(alert("a", ACTIVE), receiver="two"))
     page = metrics.render_alerts(known, (), ())
     assert value(page, "alertmanager_alert_state", fingerprint="a", state="active") == 1
+
+
+class Families(Collector):
+    """A registry of families that are there."""
+
+    def __init__(self, *families: Metric) -> None:
+        self._families = families
+
+    def collect(self) -> Collection[Metric]:
+        return self._families
+
+
+def test_families_are_written_as_the_library_of_prometheus_writes_them() -> None:
+    counter = CounterMetricFamily("c", 'A "counter" of a\\b,\nin two lines.', labels=("z", "a"))
+    counter.add_metric(('say "so"\n', "back\\slash ü"), 3)
+    counter.add_metric(("", ""), 1234567.0)
+    gauge = GaugeMetricFamily("g", "A gauge.", value=-0.5)
+    histogram = HistogramMetricFamily("h", "A histogram.", labels=("one",))
+    histogram.add_metric(("x",), [("0.1", 1.0), ("+Inf", 3.0)], sum_value=1e-7)
+    huge = GaugeMetricFamily("huge", "Another.", value=float("inf"))
+    families = (counter, gauge, histogram, huge)
+    registry = CollectorRegistry()
+    registry.register(Families(*families))
+    assert render(families) == generate_latest(registry)
