@@ -22,7 +22,7 @@ from alertsync.models import (
     Sighting,
 )
 from alertsync.store.memory import HOLDING, KEPT, closed_at, sorted_debts, sorted_leases
-from alertsync.store.schema import debts, facts, identity, leases, sightings
+from alertsync.store.schema import Moment, debts, facts, identity, leases, sightings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,8 @@ _facts: dict[str, msgspec.json.Decoder[Any]] = {
 _holding = sorted(state.value for state in HOLDING)
 
 # Made once: SQLAlchemy takes longer to make a statement than SQLite to answer it.
-_OLDEST, _MOST = bindparam("oldest"), bindparam("most", type_=Integer)
+_OLDEST = bindparam("oldest", type_=Moment)
+_MOST = bindparam("most", type_=Integer)
 _DEBTS = select(debts.c.id, debts.c.body)
 _OPEN_DEBTS = _DEBTS.where(debts.c.closed_at.is_(None))
 _CLOSED_DEBTS = _DEBTS.where(debts.c.closed_at >= _OLDEST).order_by(debts.c.closed_at.desc()).limit(_MOST)
