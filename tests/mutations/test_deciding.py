@@ -99,7 +99,7 @@ SABOTAGES = (
     Sabotage("the brake on what is gone never yields", "planner/absence.py", ">= 4 * context.policy.absence_after", ">= 999 * context.policy.absence_after", RATIO),
     Sabotage("a lease outlives an active alert", "planner/leases.py", "if decision.kind in _SPEAKS or _someone_is_active(decision):", "if False:", LEASES),
     Sabotage("a lease is renewed while the peers disagree", "planner/leases.py",
-             "decision.kind in _SILENCED and decision.silenced_until", "decision.silenced_until", LEASES),
+             "decision.kind in SILENCED and decision.silenced_until", "decision.silenced_until", LEASES),
     Sabotage("nothing wakes the loop before a new lease runs out", "planner/plan.py",
              "if any(one.action is ActionKind.SILENCE for one in decisions):", "if False:",
              "planner/test_wake_at.py::test_a_lease_that_is_set_now_is_looked_at_again_before_it_runs_out"),

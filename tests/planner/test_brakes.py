@@ -21,7 +21,7 @@ from alertsync.models import (
     Sighting,
 )
 from alertsync.planner.plan import wanting
-from tests.planner.owing import debt, owed
+from tests.planner.owing import SET_AT, debt, lease, owed
 from tests.planner.world import (
     NOW,
     OURS,
@@ -144,6 +144,45 @@ def test_not_many_are_closed_as_gone_at_once(
     assert (Brake.GONE_RATIO in made.brakes) is ("gone_ratio" in expected)
 
 
+def look_at_leased(*groups: AlertGroup, minutes: float = 4, degraded: str = "", **policy: Any) -> Plan:
+    """Plan for alert groups that we hold silenced, by leases that end in so many minutes."""
+    ledger = Ledger(
+        sightings={one.id: SEEN for one in groups},
+        leases=tuple(lease(alert_group_id=one.id, until=NOW + timedelta(minutes=minutes)) for one in groups),
+        degraded=degraded,
+    )
+    ours = (msgspec.structs.replace(one, state="silenced", silenced_at=SET_AT) for one in groups)
+    rules = msgspec.structs.replace(POLICY, **policy)
+    return planned(*ours, peers=(KNOWN,), remembered=ledger, policy=rules)
+
+
+MAX_0 = {"max_actions_per_run": 0}
+RENEWED = [
+    pytest.param(["silence"] * 6, GONE6, {}, Held.GONE_RATIO, id="six are newly gone: held, and renewed meanwhile"),
+    pytest.param(HELD6, GONE6, {"minutes": 11}, Held.GONE_RATIO, id="not a third is used up: held, and nothing to renew yet"),
+    pytest.param(HELD6, GONE6, {"on_silenced": "report"}, Held.GONE_RATIO, id="ON_SILENCED=report wants no leases: they run out"),
+    pytest.param(["dry_run"] * 6, GONE6, {"dry_run": True}, Held.DRY_RUN, id="a dry run renews nothing"),
+    pytest.param(["silence"], (silenced(0),), MAX_0, Held.MAX_ACTIONS, id="silenced, and too many actions: held, and renewed meanwhile"),
+    pytest.param(["silence"], (gone(0),), MAX_0, Held.MAX_ACTIONS, id="gone, and too many actions: held, and renewed meanwhile"),
+    pytest.param(["max_actions"], (gone(0),), {"minutes": 11, **MAX_0}, Held.MAX_ACTIONS, id="too many actions, not a third is used up: held"),
+    pytest.param(["resolve"], (gone(0),), {}, Held.NOT_HELD, id="no brake: closed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("expected", "groups", "more", "by"), RENEWED)
+def test_what_we_hold_silenced_goes_on_being_silenced_while_a_brake_keeps_it_from_being_closed(
+    expected: list[str], groups: tuple[AlertGroup, ...], more: dict[str, Any], by: Held
+) -> None:
+    made = look_at_leased(*groups, **more)
+    assert held(made) == expected
+    assert {decision.held for decision in made.decisions} == {by}
+
+
+def test_what_cannot_be_written_down_is_not_renewed_under_a_brake_either() -> None:
+    made = look_at_leased(*GONE6, degraded="the disk is full")
+    assert {decision.action for decision in made.decisions} == {ActionKind.NONE}
+
+
 def test_what_the_gone_ratio_holds_takes_nobodys_turn() -> None:
     made = look(*GONE6, silenced(0), max_actions_per_run=1)
     assert held(made) == [*HELD6, "resolve"]
@@ -176,6 +215,31 @@ def test_no_more_deliveries_are_wanted_than_actions_are_allowed() -> None:
     rules = msgspec.structs.replace(POLICY, max_actions_per_run=3)
     assert [one.alert_group.id for one in wanting(made, rules)] == ["S1", "S2"]
     assert wanting(made, msgspec.structs.replace(POLICY, max_actions_per_run=1)) == ()
+
+
+def test_what_was_read_in_vain_is_wanted_last_and_what_we_hold_silenced_first() -> None:
+    unread = [msgspec.structs.replace(silenced(number), alerts_count=2) for number in range(4)]
+    made = look(*unread)
+    for most, expected in ((9, ["S1", "S3", "S0", "S2"]), (3, ["S1", "S3", "S0"]), (2, ["S1", "S3"])):
+        rules = msgspec.structs.replace(POLICY, max_actions_per_run=most)
+        found = wanting(made, rules, in_vain={"S0", "S2"})
+        assert [one.alert_group.id for one in found] == expected
+    ours = msgspec.structs.replace(silenced(5), alerts_count=2, state="silenced", silenced_at=SET_AT)
+    mixed = planned(
+        *unread, ours, peers=(KNOWN,), remembered=Ledger(leases=(lease(alert_group_id="S5"),)), policy=POLICY
+    )
+    found = wanting(mixed, msgspec.structs.replace(POLICY, max_actions_per_run=1), in_vain={"S0", "S5"})
+    assert [one.alert_group.id for one in found] == ["S5", "S1"]
+
+
+def test_a_batch_is_as_large_as_asked_for_and_none_is_wanted_once_there_is_enough_to_do() -> None:
+    unread = [msgspec.structs.replace(silenced(number), alerts_count=2) for number in range(1, 6)]
+    rules = msgspec.structs.replace(POLICY, max_actions_per_run=2)
+    made = look(silenced(0), *unread, max_actions_per_run=2)
+    for at_least, expected in ((0, 1), (1, 1), (3, 3), (25, 5)):
+        assert len(wanting(made, rules, at_least=at_least)) == expected
+    enough = look(silenced(0), *unread, max_actions_per_run=1)
+    assert wanting(enough, msgspec.structs.replace(rules, max_actions_per_run=1), at_least=25) == ()
 
 
 def test_what_is_only_reported_counts_as_an_action_for_what_is_wanted() -> None:

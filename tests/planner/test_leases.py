@@ -12,6 +12,7 @@ from alertsync.models import (
     ActionKind,
     AlertGroup,
     AlertmanagerSnapshot,
+    AlertStatus,
     DecisionKind,
     Held,
     Lease,
@@ -171,6 +172,69 @@ def test_nothing_is_closed_or_renewed_before_all_deliveries_are_read(action: str
     read = {"I1": deliveries(webhook("a"), webhook("a"))}
     [decision] = follow(OLD_LEASE, two, deliveries=read, **on(action)).decisions
     assert decision.action is not NONE
+
+
+def beside(status: AlertStatus) -> AlertmanagerSnapshot:
+    """Make an Alertmanager in which what we hold is silenced, and w, of the other alert group, is so."""
+    return alertmanager(group(alert("a", SILENCED)), group(alert("w", status), alertname="Other"))
+
+
+def attached(seconds: float = 0, **change: Any) -> AlertGroup:
+    """Make the other alert group, which was silenced so many seconds after the one that we hold."""
+    at = SET_AT + timedelta(seconds=seconds)
+    other = alert_group(
+        webhook("w", alertname="Other"), id="I3", title="Other", state="silenced", silenced_at=at
+    )
+    return msgspec.structs.replace(other, **change)
+
+
+OURS_TOO = lease(alert_group_id="I3", until=YOUNG.until)
+ATTACHED = [
+    pytest.param(SPEAK, YOUNG, attached(), {}, id="silenced in the same moment, and active: un-silenced"),
+    pytest.param(SPEAK, YOUNG, attached(2), {}, id="silenced two seconds later, and active: un-silenced"),
+    pytest.param(SPEAK, OLD_LEASE, attached(), {}, id="un-silenced though a third is used up"),
+    pytest.param(SPEAK, OLD_LEASE, attached(), on("resolve"), id="un-silenced though ON_SILENCED=resolve now"),
+    pytest.param(SPEAK, YOUNG, attached(), {"peers": (known(ACTIVE),)}, id="both are active: un-silenced"),
+    pytest.param(NONE, YOUNG, attached(3), {}, id="silenced three seconds later, so not attached: nothing yet"),
+    pytest.param(NONE, YOUNG, attached(-1), {}, id="silenced before ours, so not attached: nothing yet"),
+    pytest.param(NONE, YOUNG, attached(silenced_at=None), {}, id="IRM does not say when it was silenced: nothing yet"),
+    pytest.param(NONE, YOUNG, attached(), {"peers": (beside(SILENCED),)}, id="silenced in Alertmanager too: nothing yet"),
+    pytest.param(NONE, YOUNG, attached(), {"peers": (beside(MUTED),)}, id="muted in Alertmanager: nothing yet"),
+    pytest.param(NONE, YOUNG, attached(state="firing", silenced_at=None), {}, id="it fires in IRM: nothing yet"),
+    pytest.param(NONE, YOUNG, attached(state="acknowledged"), {}, id="somebody acknowledged it: nothing yet"),
+    pytest.param(NONE, lease(state=TAKEN), attached(), {}, id="a person took ours over: their word stands"),
+    pytest.param(NONE, lease(state=ENDED), attached(), {}, id="our lease is over: not ours to end"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("action", "one", "other", "more"), ATTACHED)
+def test_what_is_done_about_a_lease_with_which_irm_silenced_another_alert_group(
+    action: ActionKind, one: Lease, other: AlertGroup, more: dict[str, Any]
+) -> None:
+    decisions = follow(one, HELD, other, **more).decisions
+    decision, beside_it = sorted(decisions, key=lambda each: each.alert_group.id)
+    assert decision.action is action, decision.reason
+    assert decision.inconsistent is False
+    assert beside_it.action is NONE, "the other one is not ours"
+    assert ("IRM silenced «Other» with it" in decision.reason) is (action is SPEAK)
+
+
+def test_what_we_silenced_ourselves_in_the_same_moment_is_not_attached() -> None:
+    both = {"remembered": Ledger(leases=(YOUNG, OURS_TOO))}
+    decisions = follow(YOUNG, HELD, attached(), **both).decisions
+    assert {one.alert_group.id: one.action for one in decisions} == {"I1": NONE, "I3": SPEAK}
+
+
+def test_of_two_leases_the_one_that_was_set_last_before_it_ends() -> None:
+    later = SET_AT + timedelta(seconds=1)
+    second = changed(id="I2", silenced_at=later)
+    both = {
+        "remembered": Ledger(
+            leases=(YOUNG, msgspec.structs.replace(YOUNG, alert_group_id="I2", silenced_at=later))
+        )
+    }
+    decisions = follow(YOUNG, HELD, second, attached(2), **both).decisions
+    assert {one.alert_group.id: one.action for one in decisions} == {"I1": NONE, "I2": SPEAK, "I3": NONE}
 
 
 def test_a_dry_run_renews_and_ends_nothing() -> None:

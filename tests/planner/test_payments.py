@@ -122,6 +122,12 @@ def test_older_deliveries_pay_too(pays: bool, deliveries: Deliveries) -> None:
     assert found.state is (Owing.PAID if pays else Owing.DUE), found.why
 
 
+def test_the_last_delivery_pays_although_none_could_be_read() -> None:
+    unread = Deliveries(items=(), read_at=NOW, complete=False)
+    assert judged(reckon(debt(), told(webhook("a"), count=2), deliveries={"I2": unread})).state is Owing.PAID
+    assert judged(reckon(debt(), SEVERAL, deliveries={"I2": unread})).state is Owing.DUE
+
+
 ASK: dict[str, Any] = {"searched": False}
 
 

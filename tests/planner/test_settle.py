@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from alertsync.models import AlertGroup, Debt, Owing, Plan
+from alertsync.models import AlertGroup, Debt, Delivery, LegacyAlert, Owing, Plan, Unreadable, Webhook
 from tests.planner.owing import debt, reckon, told
-from tests.planner.world import NOW, alert_group, webhook
+from tests.planner.world import NOW, THEIRS, alert_group, webhook
 
 AT = NOW - timedelta(minutes=2)
 DOUBTFUL = debt(alert_group_id="I1", resolved_at=None, made_at=NOW - timedelta(minutes=3))
@@ -51,6 +51,35 @@ def test_the_resolve_happened(read: dict[str, Any], at: Any) -> None:
     assert judged.resolved_at == at
     assert judged.alerts[0].state is Owing.DUE, "and it is judged at once"
     assert made.change.debts == (judged,)
+
+
+def resolved(content: Webhook | Unreadable | LegacyAlert) -> AlertGroup:
+    """Make the alert group as a user resolved it two minutes ago; this was its last delivery a minute before."""
+    last = Delivery(id="A9", created_at=AT - timedelta(minutes=1), content=content)
+    return msgspec.structs.replace(RESOLVED, last_delivery=last)
+
+
+JOINED = [
+    pytest.param(["a", "b"], resolved(webhook("a", "b")), id="another joined before it was resolved: owed too"),
+    pytest.param(["a", "b"], resolved(webhook("b", resolved=("a",))), id="another joined, and the first ended: both are owed"),
+    pytest.param(["a"], resolved(webhook("a", resolved=("b",))), id="another ended: not owed"),
+    pytest.param(["a"], resolved(webhook("a", "b", alertname="Cpu")), id="another joined at another place: not this debt's"),
+    pytest.param(["a"], resolved(msgspec.structs.replace(webhook("a", "b"), receiver="other")), id="another joined for another receiver: not this debt's"),
+    pytest.param(["a"], resolved(webhook("a", "b", url=THEIRS)), id="another cluster's joined: not ours"),
+    pytest.param(["a"], resolved(LegacyAlert(fingerprint="b", firing=True)), id="a legacy delivery names no place: not this debt's"),
+    pytest.param(["a"], resolved(Unreadable(why="wiped")), id="the delivery was wiped: nothing is known of it"),
+    pytest.param(["a"], msgspec.structs.replace(RESOLVED, last_delivery=None), id="there is no delivery: nothing joined"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("owed", "group"), JOINED)
+def test_what_was_delivered_between_the_writing_and_the_resolve_is_owed_too(
+    owed: list[str], group: AlertGroup
+) -> None:
+    _, judged = settle(DOUBTFUL, found={"I1": group})
+    assert [alert.fingerprint for alert in judged.alerts] == owed
+    if len(owed) > 1:
+        assert judged.last_delivery_at == AT - timedelta(minutes=1)
 
 
 def test_alertmanager_resolved_it_so_nothing_is_owed() -> None:

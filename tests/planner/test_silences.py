@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from alertsync.models import AlertStatus, Matcher, Member, Silence
 from alertsync.planner.silences import SilenceBook, matches
 from tests.planner.world import NOW, silence
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 MEMBER = Member(
     fingerprint="a", status=AlertStatus.SILENCED, labels={"alertname": "Disk"}, silenced_by=("s1", "s2")
@@ -31,6 +35,23 @@ CASES = [
 @pytest.mark.parametrize(("silences", "minutes"), CASES)
 def test_held_until(silences: tuple[Silence, ...], minutes: int) -> None:
     assert SilenceBook(silences).held_until(MEMBER, NOW) == NOW + timedelta(minutes=minutes)
+
+
+def of_many(ends: float, matchers: Any) -> datetime:
+    """Tell how long a silence of an hour holds beside many pending ones that end in so many minutes."""
+    pending = (
+        silence(f"p{number}", ends, state="pending", begins=number / 60, matchers=matchers)
+        for number in range(60)
+    )
+    return SilenceBook([silence("s1", 60), *pending]).held_until(MEMBER, NOW)
+
+
+@pytest.mark.parametrize("ends", [30, 60])
+def test_pending_silences_that_cannot_carry_it_on_are_not_matched_however_many_there_are(ends: float) -> None:
+    nobody_may_look = None
+    assert of_many(ends, nobody_may_look) == NOW + timedelta(minutes=60)
+    with pytest.raises(TypeError):
+        of_many(61, nobody_may_look)
 
 
 MATCHERS = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,11 @@ from alertsync.simulator.wire import Server
 from tests.unit.clocks import FakeTime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import pytest
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
     from alertsync.clients.alertmanager import AlertmanagerClient
     from alertsync.models import Owing, Run
@@ -28,6 +29,55 @@ if TYPE_CHECKING:
 
 _TICK_SECONDS = 30.0
 TOKEN = "token-of-an-editor"
+
+
+@dataclass
+class _Event:
+    """Something that happens in the world when a request comes: before it is answered, or after."""
+
+    do: Callable[[], object]
+    request: tuple[str, str, str]
+    after: bool
+    times: int
+
+    def happen(self, method: str, path: str, query: str, *, after: bool) -> None:
+        """Happen, if it is meant for this request, and has not happened often enough."""
+        wanted, its_path, its_query = self.request
+        if self.after is not after or self.times == 0:
+            return
+        if wanted in ("", method) and path.endswith(its_path) and its_query in query:
+            self.times -= 1
+            self.do()
+
+
+@dataclass
+class Meanwhile:
+    """A server's application, and what happens in the world just before and just after it answers."""
+
+    app: WSGIApplication
+    events: list[_Event] = field(default_factory=list)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        asked = (environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
+        for event in list(self.events):
+            event.happen(*asked, after=False)
+        answer = self.app(environ, start_response)
+        for event in list(self.events):
+            event.happen(*asked, after=True)
+        return answer
+
+    def before(
+        self, path: str, do: Callable[[], object], *, method: str = "", query: str = "", times: int = 1
+    ) -> None:
+        """Let something happen when a request to a path that ends so has come; -1 times is always."""
+        self.events.append(_Event(do, (method, path, query), after=False, times=times))
+
+    def after(
+        self, path: str, do: Callable[[], object], *, method: str = "", query: str = "", times: int = 1
+    ) -> None:
+        """Let something happen when such a request was carried out, and its answer is on its way."""
+        self.events.append(_Event(do, (method, path, query), after=True, times=times))
 
 
 @dataclass
@@ -42,6 +92,8 @@ class Bench:
     alertmanager_server: Server
     services: Services
     monkeypatch: pytest.MonkeyPatch
+    at_irm: Meanwhile
+    at_alertmanager: Meanwhile
 
     @property
     def reconciler(self) -> Reconciler:
@@ -118,17 +170,17 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: str) -> I
     irm = Irm(clock=time.clock.now)
     irm.add_user(TOKEN)
     integration = irm.add_integration("production")
+    at_irm = Meanwhile(irm_api.create_app(irm))
     with contextlib.ExitStack() as stack:
-        irm_server = stack.enter_context(Server(irm_api.create_app(irm), name="irm"))
+        irm_server = stack.enter_context(Server(at_irm, name="irm"))
         irm.api_url = irm_server.url
         alertmanager = Alertmanager(
             clock=time.clock.now,
             routes=(Route("oncall", ("alertname",)),),
             webhooks={"oncall": irm_server.url + integration.path},
         )
-        alertmanager_server = stack.enter_context(
-            Server(alertmanager_api.create_app(alertmanager), name="alertmanager")
-        )
+        at_alertmanager = Meanwhile(alertmanager_api.create_app(alertmanager))
+        alertmanager_server = stack.enter_context(Server(at_alertmanager, name="alertmanager"))
         variables = {
             "ALERTMANAGER_HOST": alertmanager_server.url,
             "GRAFANA_IRM_URL": irm_server.url,
@@ -140,5 +192,14 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: str) -> I
             monkeypatch.setenv(name, value)
         services = bootstrap.build(config.load(), time.clock)
         yield Bench(
-            time, irm, integration, alertmanager, irm_server, alertmanager_server, services, monkeypatch
+            time,
+            irm,
+            integration,
+            alertmanager,
+            irm_server,
+            alertmanager_server,
+            services,
+            monkeypatch,
+            at_irm,
+            at_alertmanager,
         )
