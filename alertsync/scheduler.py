@@ -95,7 +95,8 @@ class Scheduler:
             self._watch.wants_run()
         while not self._should_stop():
             if trigger == LOOP:
-                due += self._interval
+                # A run that was wanted earlier stands for the one that was due.
+                due = min(due, self._clock.monotonic()) + self._interval
             wanted = self._run_guarded(trigger, due)
             # A run that took longer than the interval is followed by the next at once, not by all it delayed.
             due = max(due, self._clock.monotonic() + _BREATH_SECONDS)

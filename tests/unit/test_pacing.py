@@ -18,6 +18,8 @@ from alertsync.scheduler import Scheduler
 from tests.unit.clocks import START, FakeTime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
 
     from alertsync.watch import Watch
@@ -66,6 +68,7 @@ def loop(  # noqa: PLR0913, PLR0917  each is one fact of the loop
     takes: float,
     until: float,
     follow_after: float | None = None,
+    wanted: Callable[[], datetime | None] = lambda: None,
 ) -> None:
     def work(_: str) -> Run:
         run.append(time.passed)
@@ -86,7 +89,7 @@ def loop(  # noqa: PLR0913, PLR0917  each is one fact of the loop
         60,
         time.clock,
         should_stop=lambda: time.passed >= until,
-        wanted=lambda: None,
+        wanted=wanted,
         heartbeat=Heartbeat(),
         watch=None,
     ).serve()
@@ -113,6 +116,30 @@ def test_a_run_that_asks_to_be_followed_early_is_and_one_that_asks_again_and_aga
     time, runs = FakeTime(), list[float]()
     loop(time, tmp_path / "leader.lock", runs, takes=0, until=150, follow_after=-100)
     assert runs[:5] == pytest.approx([0, 2, 62, 122, 124])
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        pytest.param(
+            40, [0, 40, 100], id="earlier than the next run: at that time, and the interval begins anew"
+        ),
+        pytest.param(90, [0, 60, 120], id="later than the next run: as before"),
+        pytest.param(5, [0, 22, 82], id="in the past: now, or a moment later"),
+    ],
+)
+def test_a_run_of_another_process_that_wants_to_be_followed_at_a_time_is(
+    tmp_path: Path, at: float, expected: list[float]
+) -> None:
+    time, runs = FakeTime(), list[float]()
+
+    def wanted() -> datetime | None:
+        """Give what a run of another process wants that ends after 20 seconds, and that the next run clears."""
+        return START + timedelta(seconds=at) if time.passed >= 20 and len(runs) == 1 else None
+
+    loop(time, tmp_path / "leader.lock", runs, takes=1, until=125, wanted=wanted)
+    # The other's wish is heard within two seconds, and no run follows sooner than after two.
+    assert runs == pytest.approx(expected, abs=2.1)
 
 
 def test_a_loop_without_the_leader_lock_stands_by_and_takes_over(tmp_path: Path) -> None:
