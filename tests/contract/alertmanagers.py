@@ -40,7 +40,7 @@ def webhook_receiver() -> Iterator[Server]:
 
 @contextmanager
 def started(
-    kind: str, tmp_path: Path, hooks: Server, version: str = "0.28.1"
+    kind: str, tmp_path: Path, hooks: Server, version: str = "0.28.1", repeat_interval: str = "4h"
 ) -> Iterator[AlertmanagerUnderTest]:
     """Start a real or a simulated Alertmanager whose receivers all post to `hooks`."""
     settings: dict[str, Any] = {
@@ -48,6 +48,7 @@ def started(
         "inhibit_rules": (OUTAGE,),
         "webhooks": {route.receiver: f"{hooks.url}/hook" for route in ROUTES},
         "group_interval": f"{GROUP_INTERVAL_SECONDS}s",
+        "repeat_interval": repeat_interval,
         "external_url": EXTERNAL_URL,
         "max_alerts": {"cut": 2},
     }

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tests.servers import AlertmanagerUnderTest
 
 WATCHED_SECONDS = 2.4 * GROUP_INTERVAL_SECONDS
+REPEAT_INTERVAL_SECONDS = 5 * GROUP_INTERVAL_SECONDS
 
 
 class World:
@@ -123,3 +124,36 @@ def test_what_fires_in_a_mute_time_of_its_route_is_told_once_the_route_has_none(
     world.reload((replace(muted, mute_times=()), DEFAULT))
 
     world.sends(("default", "firing"), ("team-b", "firing"))
+
+
+def test_what_was_told_before_a_mute_time_is_not_told_again_after_it(world: World) -> None:
+    route = Route("team-b", ("alertname",), {"lab": "muted"})
+    world.reload((route, DEFAULT))
+    world.alertmanager.fire(labels_of("One", lab="muted"))
+    world.sends(("team-b", "firing"))
+    world.reload((replace(route, mute_times=(ALWAYS,)), DEFAULT))
+    world.sends(("team-b", "firing"))
+    world.reload((route, DEFAULT))
+
+    world.sends(("team-b", "firing"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_after_a_silence_longer_than_the_repeat_interval_it_is_told_once_more(
+    kind: str, tmp_path: Path
+) -> None:
+    with (
+        webhook_receiver() as hooks,
+        started(kind, tmp_path, hooks, repeat_interval=f"{REPEAT_INTERVAL_SECONDS}s") as alertmanager,
+    ):
+        world = World(alertmanager, hooks, tmp_path)
+        alertmanager.fire(labels_of("One"))
+        poll_until(lambda: len(world.sent()) == 1, what="it is told")
+        silence_id = alertmanager.silence(
+            {"alertname": "One"}, duration=timedelta(minutes=10), created_by="ana", comment="c"
+        )
+        time.sleep(REPEAT_INTERVAL_SECONDS + WATCHED_SECONDS)
+        assert world.sent() == [("default", "firing")]
+        alertmanager.expire(silence_id)
+
+        world.sends(("default", "firing"), ("default", "firing"))
