@@ -188,7 +188,7 @@ def attached(seconds: float = 0, **change: Any) -> AlertGroup:
     return msgspec.structs.replace(other, **change)
 
 
-OURS_TOO = lease(alert_group_id="I3", until=YOUNG.until)
+OURS_TOO = lease(alert_group_id="I0", until=YOUNG.until)
 ATTACHED = [
     pytest.param(SPEAK, YOUNG, attached(), {}, id="silenced in the same moment, and active: un-silenced"),
     pytest.param(SPEAK, YOUNG, attached(2), {}, id="silenced two seconds later, and active: un-silenced"),
@@ -221,8 +221,8 @@ def test_what_is_done_about_a_lease_with_which_irm_silenced_another_alert_group(
 
 def test_what_we_silenced_ourselves_in_the_same_moment_is_not_attached() -> None:
     both = {"remembered": Ledger(leases=(YOUNG, OURS_TOO))}
-    decisions = follow(YOUNG, HELD, attached(), **both).decisions
-    assert {one.alert_group.id: one.action for one in decisions} == {"I1": NONE, "I3": SPEAK}
+    decisions = follow(YOUNG, HELD, attached(id="I0"), **both).decisions
+    assert {one.alert_group.id: one.action for one in decisions} == {"I1": NONE, "I0": SPEAK}
 
 
 def test_of_two_leases_the_one_that_was_set_last_before_it_ends() -> None:
