@@ -14,7 +14,14 @@ GONE = "planner/test_gone.py::test_proof_of_absence"
 PEERS = "planner/test_peers.py::test_what_two_peers_say"
 LEASES = "planner/test_leases.py::test_what_is_done_about_a_lease"
 FOLLOWED = "planner/test_leases.py::test_what_has_become_of_a_lease"
-RATIO = "planner/test_brakes.py::test_not_many_are_closed_as_gone_at_once"
+BRAKES = "planner/test_brakes.py"
+RATIO = f"{BRAKES}::test_not_many_are_closed_as_gone_at_once"
+RENEWED = (
+    f"{BRAKES}::test_what_we_hold_silenced_goes_on_being_silenced_while_a_brake_keeps_it_from_being_closed"
+)
+ATTACHED = (
+    "planner/test_leases.py::test_what_is_done_about_a_lease_with_which_irm_silenced_another_alert_group"
+)
 
 SABOTAGES = (
     Sabotage("one active member is overlooked where others are silenced", "planner/decide.py",
@@ -106,6 +113,20 @@ SABOTAGES = (
     Sabotage("a silence that a person changed is still ours", "planner/leases.py", "group.silenced_at == lease.silenced_at", "True", FOLLOWED),
     Sabotage("a silence that a person ended is set again", "planner/leases.py",
              'if group.state == "firing" and context.irm_now >= lease.until - _SLACK:', 'if group.state == "firing":', FOLLOWED),
+    Sabotage("a lease keeps what is attached silent", "planner/plan.py", "decisions = leases.let_attached_speak(decisions, context)", "pass", ATTACHED),
+    Sabotage("whatever was silenced since is taken for attached", "planner/leases.py", "<= _TOGETHER", "<= _TOGETHER * 3", ATTACHED),
+    Sabotage("a lease ends for what is quiet", "planner/leases.py", "and not held(group, context.leases) and _someone_is_active(decision)", "and not held(group, context.leases)", ATTACHED),
+    Sabotage("what we silenced ourselves is taken for attached", "planner/leases.py", " and not held(group, context.leases) and", " and",
+             "planner/test_leases.py::test_what_we_silenced_ourselves_in_the_same_moment_is_not_attached"),
+    Sabotage("the brake on what is gone lets leases run out", "planner/policy.py", "quiet(_brake(decision, Held.GONE_RATIO, context), context)", "_hold(decision, Held.GONE_RATIO)", RENEWED),
+    Sabotage("the brake on actions lets leases run out", "planner/policy.py", "quiet(_brake(decision, Held.MAX_ACTIONS, context), context)", "_hold(decision, Held.MAX_ACTIONS)", RENEWED),
+    Sabotage("a dry run renews what a brake holds", "planner/policy.py", "quiet(_brake(decision, Held.GONE_RATIO, context), context)", "_brake(decision, Held.GONE_RATIO, context)", RENEWED),
+    Sabotage("what is read in vain is read first", "planner/plan.py", "others.sort(key=lambda one: one.alert_group.id in in_vain)", "pass",
+             f"{BRAKES}::test_what_was_read_in_vain_is_wanted_last_and_what_we_hold_silenced_first"),
+    Sabotage("every pending silence is matched with every alert", "planner/silences.py", "if silence.ends_at > end and matches(silence, member.labels):", "if matches(silence, member.labels) and silence.ends_at > end:",
+             "planner/test_silences.py::test_pending_silences_that_cannot_carry_it_on_are_not_matched_however_many_there_are"),
+    Sabotage("an older alert group at the same place is not told from the newer", "planner/remember.py", "if decision.kind in _ALIVE and (newer", "if False and (newer",
+             "planner/test_remembered.py::test_superseded"),
 )  # fmt: skip
 
 
