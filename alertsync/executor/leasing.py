@@ -16,7 +16,7 @@ from alertsync.clients.irm import refusal
 from alertsync.errors import UpstreamError
 from alertsync.executor.turns import ChangedError
 from alertsync.models import ActionKind, Held, Lease, LeaseState, LedgerChange, Outcome
-from alertsync.planner.leases import SILENCED
+from alertsync.planner.leases import speaks
 
 if TYPE_CHECKING:
     from alertsync.executor.turns import Hands
@@ -83,7 +83,7 @@ class Leasing:
     def _unsilence(self, decision: Decision) -> tuple[Outcome, str, str]:
         hands, group = self._hands, decision.alert_group
         hands.irm.wait_for_turn(hands.deadline)
-        for_another = decision.kind in SILENCED
+        for_another = not speaks(decision)
         if not for_another:
             decision, _ = hands.observer.confirm(decision, anew=True)
         if decision.action is not ActionKind.UNSILENCE:

@@ -40,8 +40,7 @@ _SET_WITHIN = timedelta(seconds=60)
 """How long after we asked a silence may have been set and be the one we asked for."""
 _TOGETHER = timedelta(seconds=2)
 """How soon after an alert group IRM silences what is attached to it."""
-SILENCED = frozenset({DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING, DecisionKind.FLAPPING})
-"""Decisions about alert groups of which every alert is silenced."""
+_SILENCED = frozenset({DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING, DecisionKind.FLAPPING})
 _SPEAKS = frozenset({DecisionKind.CONSISTENT, DecisionKind.PARTIALLY_SILENCED, DecisionKind.MUTED})
 
 
@@ -89,7 +88,7 @@ def held(group: AlertGroup, leases: Mapping[str, Lease]) -> Lease | None:
 
 def apply(decision: Decision, lease: Lease, context: Context, *, whole: bool) -> Decision:
     """Give a decision about an alert group that we hold silenced its action."""
-    if decision.kind in _SPEAKS or _someone_is_active(decision):
+    if speaks(decision):
         return msgspec.structs.replace(decision, action=ActionKind.UNSILENCE)
     action = _due(decision, lease, context)
     integration = context.integrations.get(decision.alert_group.integration_id)
@@ -120,7 +119,7 @@ def _due(decision: Decision, lease: Lease, context: Context) -> ActionKind:
 def wanted_until(decision: Decision, context: Context) -> datetime | None:
     """Give when a lease should end, by IRM's clock; None where it should only run out."""
     longest = context.irm_now + context.policy.silence_lease
-    if decision.kind in SILENCED and decision.silenced_until is not None:
+    if decision.kind in _SILENCED and decision.silenced_until is not None:
         left = decision.silenced_until - min(view.now for view in context.views)
         return min(longest, context.irm_now + max(left, timedelta(seconds=1)))
     if decision.kind is DecisionKind.GONE:
@@ -149,6 +148,11 @@ def _may_renew(lease: Lease, until: datetime, context: Context) -> bool:
         return False
     used_up = lease.until - context.irm_now < context.policy.silence_lease * 2 / 3
     return used_up and until > lease.until + _SLACK * 2
+
+
+def speaks(decision: Decision) -> bool:
+    """Tell whether an alert group is not to be silenced for its own sake, whatever is attached to it."""
+    return decision.kind in _SPEAKS or _someone_is_active(decision)
 
 
 def _someone_is_active(decision: Decision) -> bool:

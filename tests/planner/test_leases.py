@@ -242,6 +242,8 @@ def test_a_dry_run_renews_and_ends_nothing() -> None:
     for peers in ((known(SILENCED),), (known(ACTIVE),)):
         [decision] = follow(OLD_LEASE, HELD, peers=peers, policy=dry).decisions
         assert (decision.action, decision.held) == (NONE, Held.DRY_RUN)
+    decision, _ = follow(YOUNG, HELD, attached(), policy=dry).decisions
+    assert (decision.action, decision.held) == (NONE, Held.DRY_RUN)
 
 
 def test_a_renewal_is_not_braked_and_takes_nobodys_turn() -> None:

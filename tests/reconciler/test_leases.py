@@ -106,3 +106,20 @@ def test_a_lease_on_a_root_keeps_no_live_attached_alert_group_silent(
         for _ in range(3):
             world.pass_time(300)
             assert world.run().actions == (), "it is not silenced again under the same silences"
+
+
+def test_a_lease_on_a_root_that_has_ended_keeps_no_live_attached_alert_group_silent_in_a_slow_run_either(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, ON_SILENCED="silence") as world:
+        net, disk, cpu = world.fire("Net"), world.fire("Disk"), world.fire("Cpu")
+        world.irm.attach(cpu.id, disk.id)
+        silence = world.silence("Net")
+        world.silence("Disk")
+        world.at_irm.after("/silence/", lambda: world.time.sleep(5))
+        assert outcomes(world.run()) == [Outcome.SILENCED] * 2
+        world.alertmanager.expire(silence)
+        world.alertmanager.end({"alertname": "Disk", "instance": "a"})
+        world.at_irm.after("/unsilence/", lambda: world.time.sleep(5))
+        assert outcomes(world.run()) == [Outcome.UNSILENCED] * 2
+        assert states([net, disk, cpu]) == {"firing"}
