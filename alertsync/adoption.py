@@ -54,6 +54,7 @@ class Adoption:
         try:
             if ledger.fresh and not ledger.degraded:
                 found = self._marked(ledger, within)
+            found = self._joined(ledger, planned) or found
             if ledger.open_before:
                 found = self._children(ledger, planned) or found
         except UpstreamError as error:
@@ -78,6 +79,32 @@ class Adoption:
         if debts:
             log.warning("alert groups with our marker are adopted", extra={"debts": len(debts)})
         self.commit(LedgerChange(debts=debts, fresh=None if left else False))
+        return bool(debts)
+
+    def _joined(self, ledger: Ledger, planned: Plan) -> bool:
+        """Make debts of what joined, for other places, an alert group of which this run found out that we resolved it.
+
+        A grouping template merges places. What joined at the place of the debt itself is owed already.
+        """
+        doubtful = {debt.alert_group_id for debt in ledger.debts if debt.is_open and debt.resolved_at is None}
+        settled = {debt.alert_group_id for debt in planned.change.debts if debt.resolved_at and not debt.void}
+        snapshots = self.observer.snapshots
+        looked_up = snapshots.found if snapshots else {}
+        groups = [group for one in sorted(doubtful & settled) if (group := looked_up.get(one)) is not None]
+        found, unread = self.observer.inquiry.delivered_into([one for one in groups if one.alerts_count > 1])
+        if unread:
+            self.unsure = (
+                f"what joined {len(unread)} alert group(s) before they were resolved could not be read"
+            )
+        known = [_place(debt) for debt in (*ledger.debts, *planned.change.debts) if not debt.void]
+        reason = "it joined an alert group at the moment at which alertsync resolved it"
+        debts = tuple(
+            msgspec.structs.replace(debt, id=f"{debt.id}/joined")
+            for debt in self._debts_of(found, ledger, "resolve", reason)
+            if _place(debt) not in known
+        )
+        if debts:
+            self.commit(LedgerChange(debts=debts))
         return bool(debts)
 
     def _children(self, ledger: Ledger, planned: Plan) -> bool:
@@ -114,3 +141,7 @@ class Adoption:
             found, snapshots, ledger, self.policy, self.clock.now(), origin=origin, reason=reason
         )
         return tuple(msgspec.structs.replace(debt, run_id=self.run_id) for debt in debts)
+
+
+def _place(debt: Debt) -> tuple[object, ...]:
+    return debt.alert_group_id, debt.external_url, debt.receiver, debt.group_labels

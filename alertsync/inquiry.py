@@ -111,6 +111,22 @@ class Inquiry:
             )
         return resolved, unread
 
+    def delivered_into(
+        self, groups: Sequence[AlertGroup]
+    ) -> tuple[list[tuple[AlertGroup, Deliveries]], list[AlertGroup]]:
+        """Read the deliveries of alert groups that are resolved; give also those whose deliveries cannot be read."""
+        deadline = self._run.part(_LONGEST_SECONDS)
+        read: list[tuple[AlertGroup, Deliveries]] = []
+        unread = list(groups)
+        try:
+            for group in groups:
+                with _told("what was delivered before a resolve"):
+                    read.append((group, self._deliveries(group.id, deadline)))
+                    unread.remove(group)
+        except UpstreamError as error:
+            log.warning("IRM is not asked further about what it took", extra={"reason": str(error)})
+        return read, unread
+
     def _with_ours(self, group: AlertGroup, ours: Iterable[datetime], deadline: Deadline) -> bool:
         if group.state != "resolved" or group.resolved_at is None or group.resolved_by is None:
             return False
