@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from alertsync.clock import Clock
-    from alertsync.models import AlertGroup, Debt, Deliveries, Ledger, Plan, Policy
+    from alertsync.models import AlertGroup, Debt, Deliveries, Ledger, OwedAlert, Plan, Policy
     from alertsync.observer import Observer
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,8 @@ class Adoption:
     def _joined(self, ledger: Ledger, planned: Plan) -> bool:
         """Make debts of what joined, for other places, an alert group of which this run found out that we resolved it.
 
-        A grouping template merges places. What joined at the place of the debt itself is owed already.
+        A grouping template merges places, and only the last delivery shows in the alert group itself. What is owed
+        already is not owed twice.
         """
         doubtful = {debt.alert_group_id for debt in ledger.debts if debt.is_open and debt.resolved_at is None}
         settled = {debt.alert_group_id for debt in planned.change.debts if debt.resolved_at and not debt.void}
@@ -96,12 +97,14 @@ class Adoption:
             self.unsure = (
                 f"what joined {len(unread)} alert group(s) before they were resolved could not be read"
             )
-        known = [_place(debt) for debt in (*ledger.debts, *planned.change.debts) if not debt.void]
+        known = {
+            one for debt in (*ledger.debts, *planned.change.debts) if not debt.void for one in _owed(debt)
+        }
         reason = "it joined an alert group at the moment at which alertsync resolved it"
         debts = tuple(
-            msgspec.structs.replace(debt, id=f"{debt.id}/joined")
+            msgspec.structs.replace(debt, id=f"{debt.id}/joined", alerts=joined)
             for debt in self._debts_of(found, ledger, "resolve", reason)
-            if _place(debt) not in known
+            if (joined := tuple(alert for one, alert in _owed(debt).items() if one not in known))
         )
         if debts:
             self.commit(LedgerChange(debts=debts))
@@ -143,5 +146,8 @@ class Adoption:
         return tuple(msgspec.structs.replace(debt, run_id=self.run_id) for debt in debts)
 
 
-def _place(debt: Debt) -> tuple[object, ...]:
-    return debt.alert_group_id, debt.external_url, debt.receiver, debt.group_labels
+def _owed(debt: Debt) -> dict[tuple[object, ...], OwedAlert]:
+    """Give the alerts that a debt owes, by alert group, place and fingerprint."""
+    labels = frozenset(debt.group_labels.items())
+    place = (debt.alert_group_id, debt.external_url, debt.receiver, labels)
+    return {(*place, alert.fingerprint): alert for alert in debt.alerts}

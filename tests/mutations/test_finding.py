@@ -30,7 +30,7 @@ SABOTAGES = (
     Sabotage("what joined is forgotten when an answer is lost", "planner/debts.py", "joined = last.content.firing - {", "joined = frozenset[str]() - {",
              f"{JOINED}::test_it_is_owed_although_the_answer_of_the_resolve_was_lost"),
     Sabotage("what joined at another place is forgotten when an answer is lost", "adoption.py", "found = self._joined(ledger, planned) or found", "pass",
-             f"{JOINED}::test_it_is_owed_at_another_place_too_which_a_grouping_template_merges"),
+             f"{JOINED}::test_it_is_owed_at_whichever_place_a_grouping_template_merges"),
     Sabotage("a debt is certain before the look after the resolve, which fails", "executor/closing.py", LOOK, f"{LOOK}        self._write(owed, at)\n",
              f"{JOINED}::test_it_is_owed_although_the_look_after_the_resolve_failed"),
     Sabotage("a debt is certain before the look after the resolve, in which we are killed", "executor/closing.py", LOOK, f"        self._write(owed, at)\n{LOOK}",
