@@ -18,10 +18,10 @@ import pytest
 import requests
 
 from alertsync.simulator.wire import Fault
+from tests.e2e.processes import LEADS, assert_no_overlap, runs_begun, service_of
 from tests.e2e.worlds import TOKEN, World, expect, simulated_world
 from tests.service import Service, command, files_below, run_records
 
-LEADS = "this worker leads the reconciliation loop"
 TAKES_OVER_WITHIN = 5
 GRACE_SECONDS = 30
 
@@ -30,11 +30,6 @@ GRACE_SECONDS = 30
 def world() -> Iterator[World]:
     with simulated_world() as it:
         yield it
-
-
-def service_of(tmp_path: Path, world: World, **settings: str) -> Service:
-    """Give the service for this world, not yet started."""
-    return Service(tmp_path, world.settings(**settings))
 
 
 class InBackground:
@@ -56,11 +51,6 @@ class InBackground:
         self._thread.join()
         assert self.answer is not None
         return self.answer
-
-
-def runs_begun(world: World) -> list[float]:
-    """Give the times at which runs began, as IRM saw it: each reads the integrations once, and first."""
-    return [one.at for one in world.irm.asked("GET", "/integrations/")]
 
 
 # --- One leader -------------------------------------------------------------------------------------------
@@ -197,13 +187,8 @@ def test_after_a_reload_the_loop_goes_on_and_no_two_runs_ever_overlap(tmp_path: 
         expect("a new worker leads", lambda: service.leader() in service.workers())
         service.observe_runs(2)
         assert service.get("/healthz").status_code == 200
-        ended = [one for one in run_records(service.state_dir) if one["status"] != "running"]
-        spans = sorted(
-            (datetime.fromisoformat(one["started_at"]), datetime.fromisoformat(one["ended_at"]))
-            for one in ended
-        )
-        assert len(spans) > 3
-        assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+        assert len(service.runs()) > 3
+        assert_no_overlap(service.state_dir)
 
 
 # --- Runs on demand beside the loop -----------------------------------------------------------------------
@@ -261,12 +246,7 @@ def test_two_workers_never_run_at_once_either(tmp_path: Path, world: World) -> N
         answers = [trigger.end().status_code for trigger in triggers]
         assert set(answers) <= {200, 409}
         assert 200 in answers
-        ended = [one for one in run_records(service.state_dir) if one["status"] == "success"]
-        spans = sorted(
-            (datetime.fromisoformat(one["started_at"]), datetime.fromisoformat(one["ended_at"]))
-            for one in ended
-        )
-        assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+        assert_no_overlap(service.state_dir)
 
 
 def test_a_trigger_that_does_not_want_to_wait_gets_an_address_that_tells_how_it_ends(
