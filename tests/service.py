@@ -65,12 +65,14 @@ class Service:
     """gunicorn serving alertsync with these settings, as a context manager.
 
     `directory` holds its log and, unless STATE_DIR is among the settings, its state. Its port is chosen.
+    `app` names another application to serve than the one in gunicorn.conf.py.
     """
 
     configuration = "gunicorn.conf.py"
 
-    def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, settings: Mapping[str, str], *, app: str | None = None) -> None:
         self.directory = directory
+        self._app = [] if app is None else [app]
         self.settings = {"STATE_DIR": str(directory / "state"), "LOG_LEVEL": "info", **settings}
         self.state_dir = Path(self.settings["STATE_DIR"])
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,7 +103,7 @@ class Service:
         # Appended to, so that the lines of several processes never overwrite each other.
         with (self.directory / "stdout").open("ab") as out, (self.directory / "stderr").open("ab") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "--config", self.configuration],
+                [sys.executable, "-m", "gunicorn", "--config", self.configuration, *self._app],
                 cwd=ROOT,
                 env=environment(self.directory, settings),
                 stdout=out,
