@@ -27,6 +27,9 @@ LEADS = "this worker leads the reconciliation loop"
 PATIENCE = 40
 """Seconds within which anything happens, on a machine that has more to do than this test."""
 
+OURS = ("alertmanager_", "alertsync_")
+"""How the names of our own metrics begin; they outlive every process, those of HTTP requests the workers only."""
+
 _numbers = itertools.count()
 _COUNTING = ("counter", "histogram")
 _HOLD_AT_MOST_SECONDS = 30

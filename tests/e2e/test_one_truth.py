@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.processes import (
     LEADS,
+    OURS,
     PATIENCE,
     Rising,
     answers_of,
@@ -32,7 +33,7 @@ from tests.servers import SimulatedAlertmanager
 from tests.service import Service, value
 
 WORKERS = 3
-OURS = ("alertmanager_", "alertsync_")
+
 REQUESTS = "alertsync_upstream_requests_total"
 HEALTH = {"url_rule": "/healthz", "status": "200"}
 HTTP_REQUESTS = "flask_http_request_duration_seconds_count"
