@@ -13,7 +13,7 @@ MINUTES ?= 10
 PEERS ?=
 SIZES ?= 1k,10k,50k
 
-.PHONY: help demo test lint soak bench format clean
+.PHONY: help demo test lint soak endure bench format clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ lint: $(VENV)/.development ## check format, style, types and the layers
 
 soak: $(VENV)/.development ## play the simulation for MINUTES=10, from SEED=… to play one again (PEERS=1 or 2)
 	$(BIN)/python -m tests.simulation.soak --minutes $(MINUTES) $(SEED:%=--seed %) $(PEERS:%=--peers %)
+
+endure: $(VENV)/.development ## run the service while its processes are killed, for MINUTES=10, from SEED=… to play one again
+	$(BIN)/python -m tests.soak.endure --minutes $(MINUTES) $(SEED:%=--seed %)
 
 bench: $(VENV)/.development ## measure speed and memory against the targets (SIZES=1k,10k,50k; BENCH_ARGS=--help tells more)
 	$(BIN)/python -m tests.benchmarks --sizes $(SIZES) $(BENCH_ARGS)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -144,6 +145,15 @@ def total(page: str, name: str, **labels: str) -> float:
         for (found, has), number in samples(page).items()
         if found == name and labels.items() <= dict(has).items()
     )
+
+
+def counting_directory(pid: int) -> Path:
+    """Find the directory in which a worker counts its requests: it keeps a lock there."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        target = str(link.readlink())
+        if re.fullmatch(r".*/alertsync-[^/]+/\d+\.lock", target):
+            return Path(target).parent
+    raise AssertionError(f"process {pid} counts nowhere")
 
 
 class Rising:

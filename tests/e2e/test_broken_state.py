@@ -18,7 +18,14 @@ from tests.e2e.processes import (
 )
 from tests.e2e.worlds import World, expect, simulated_world
 from tests.service import Service, run_records, value
-from tests.store.test_faults import BREAKS, fill, kept_aside, small_disk
+from tests.store.test_faults import (
+    cut_to_a_stump,
+    fill,
+    kept_aside,
+    overwrite_all_but_the_first_page,
+    overwrite_head,
+    small_disk,
+)
 
 LOOP = {"RECONCILE_INTERVAL": "0.5", "WATCH_INTERVAL": "0", "WEB_CONCURRENCY": "2"}
 
@@ -108,7 +115,7 @@ def test_a_disk_that_fills_up_holds_resolves_back_keeps_paying_and_is_overcome_b
             rising.look(again.metrics())
 
 
-@pytest.mark.parametrize("break_it", BREAKS)
+@pytest.mark.parametrize("break_it", [overwrite_head, overwrite_all_but_the_first_page, cut_to_a_stump])
 def test_a_database_that_is_damaged_while_running_is_kept_aside_and_no_debt_is_lost(
     tmp_path: Path, world: World, break_it: Callable[[Path], None]
 ) -> None:

@@ -4,7 +4,6 @@ Which worker answered is read from the access log, which names the process of ea
 """
 
 import gzip
-import re
 import signal
 import urllib.request
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from tests.e2e.processes import (
     answers_of,
     assert_counters_tell_the_history,
     counted,
+    counting_directory,
     kill,
     samples,
     service_of,
@@ -161,15 +161,6 @@ def test_counters_never_fall_while_leaders_are_killed_and_others_take_over(
         assert rising.scrapes > 10
         assert len(service.events(LEADS)) == 4
         until_workers(service, WORKERS)
-
-
-def counting_directory(pid: int) -> Path:
-    """Find the directory in which a worker counts its requests: it keeps a lock there."""
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        target = str(link.readlink())
-        if re.fullmatch(r".*/alertsync-[^/]+/\d+\.lock", target):
-            return Path(target).parent
-    raise AssertionError(f"process {pid} counts nowhere")
 
 
 def files(directory: Path) -> list[str]:
