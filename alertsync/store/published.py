@@ -10,10 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -22,6 +20,8 @@ from alertsync import exposition
 from alertsync.models import Run, Standing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from alertsync.exposition import Page
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ _METRICS = "metrics.page"
 _ALERTS = "alerts.page"
 _LEFT_SECONDS = 600.0
 """Nobody writes a file for so long."""
+
+_WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 T = TypeVar("T")
 
@@ -133,15 +135,20 @@ class PublishedFiles:
 
 
 def _replace(path: Path, content: bytes) -> None:
+    """Write a file beside the one at `path`, and put it in its place.
+
+    It always has the same name: what a writer leaves that is killed here is written over by the next one. There is
+    one at a time, who holds the run lock.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.new")
     try:
-        with os.fdopen(fd, "wb") as file:
+        with os.fdopen(os.open(temporary, _WRITING, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise

@@ -60,6 +60,7 @@ _BYTES_AT_MOST = 6 * 1024 * 1024
 _FILES = {
     *("alertsync.db", "alertsync.db-wal", "alertsync.db-shm", "store.lock", "leader.lock", "run.lock"),
     *("metrics.page", "alerts.page", "last-run.json"),
+    *(".metrics.page.new", ".alerts.page.new", ".last-run.json.new"),
 }
 _COUNTED = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED)
 _DYING_SECONDS = 1.0

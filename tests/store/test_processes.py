@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alertsync import exposition
 from alertsync.clock import Clock
 from alertsync.models import Counters, LedgerChange, Requests, Standing
+from alertsync.store.published import PublishedFiles
 from tests.store import children
 from tests.store.values import a_debt, a_run, a_store
 
@@ -82,6 +85,29 @@ def _count(directory: Path, barrier: Barrier) -> None:
     for _ in range(10):
         store.count(Requests({"read alerts/2xx": 1}))
         store.count(Requests({"read alerts/none": 1}))
+
+
+def test_processes_that_are_killed_while_they_publish_leave_no_more_and_more_files(tmp_path: Path) -> None:
+    for number in range(12):
+        ours, theirs = children.forked.Pipe(duplex=False)
+        child = children.start(_publish_without_end, tmp_path, theirs)
+        assert ours.poll(children.SECONDS)
+        ours.recv()
+        time.sleep(number / 1000)  # each is killed at another moment
+        os.kill(child.pid or 0, signal.SIGKILL)
+        child.join(children.SECONDS)
+    left = {path.name for path in tmp_path.iterdir()} - {"metrics.page", "alerts.page", "last-run.json"}
+    assert left <= {".metrics.page.new", ".alerts.page.new", ".last-run.json.new"}
+    assert exposition.plain(PublishedFiles(tmp_path).metrics()).startswith(b"page")
+
+
+def _publish_without_end(directory: Path, begun: Connection) -> None:
+    files = PublishedFiles(directory)
+    files.publish(b"page\n" * 9000)
+    begun.send(True)
+    while True:
+        files.publish(b"page\n" * 9000)
+        files.publish_decisions(a_run(), b"alerts\n" * 9000)
 
 
 def test_a_store_that_was_used_before_a_fork_is_used_on_both_sides_of_it(tmp_path: Path) -> None:
