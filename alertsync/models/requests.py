@@ -63,6 +63,11 @@ class Durations(msgspec.Struct, frozen=True):
         counts = tuple(count + (index == place) for index, count in enumerate(self.counts))
         return Durations(counts, self.sum + seconds)
 
+    def at_least(self, other: Durations) -> Durations:
+        """Give what is not less than either, where both count the same."""
+        both = zip(self.counts, other.counts, strict=True)
+        return Durations(tuple(max(pair) for pair in both), max(self.sum, other.sum))
+
     def __add__(self, other: Durations) -> Durations:
         both = zip(self.counts, other.counts, strict=True)
         return Durations(tuple(mine + theirs for mine, theirs in both), self.sum + other.sum)
@@ -91,4 +96,13 @@ class Requests(msgspec.Struct, frozen=True):
             answers[name] = answers.get(name, 0) + number
         for name, took in other.durations.items():
             durations[name] = durations.get(name, Durations()) + took
+        return Requests(answers, durations)
+
+    def at_least(self, other: Requests) -> Requests:
+        """Give what is not less than either, where both count the same."""
+        answers, durations = dict(self.answers), dict(self.durations)
+        for name, number in other.answers.items():
+            answers[name] = max(answers.get(name, 0), number)
+        for name, took in other.durations.items():
+            durations[name] = durations.get(name, Durations()).at_least(took)
         return Requests(answers, durations)

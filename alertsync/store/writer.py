@@ -161,8 +161,9 @@ def read_requests(connection: Connection) -> Requests:
 def _count(connection: Connection, held: Held, requests: Requests, *, lost: bool) -> Requests:
     """Add to what every process has counted so far; to what this one remembers, if the database has lost that."""
     known = read_requests(connection)
-    if lost and not known:
-        known = held.requests
+    if lost:
+        # Whoever made the new database may have counted in it already, and remembered less.
+        known = known.at_least(held.requests)
     ledger_rows.write_fact(connection, _REQUESTS, msgspec.json.encode(known + requests))
     return known + requests
 

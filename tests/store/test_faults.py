@@ -19,7 +19,7 @@ from alertsync import exposition
 from alertsync.clock import Clock
 from alertsync.errors import StoreDegradedError
 from alertsync.locks import FileLock
-from alertsync.models import Counters, Ledger, LedgerChange, Requests, RunStatus, Standing
+from alertsync.models import Counters, Durations, Ledger, LedgerChange, Requests, RunStatus, Standing
 from alertsync.store import Page, Store, sqlite
 from tests.store import children
 from tests.store.values import RETENTION, a_debt, a_lease, a_run, a_sighting, a_store
@@ -425,6 +425,24 @@ def test_a_new_database_that_another_process_made_is_filled_from_memory(tmp_path
     assert {debt.id for debt in before.debts} < {debt.id for debt in after.debts}
     assert len(after.debts) == 45
     assert bystander.ledger() == after
+
+
+def test_a_new_database_in_which_another_process_counted_little_makes_no_count_fall(tmp_path: Path) -> None:
+    store, bystander = filled(tmp_path), a_store(tmp_path)
+    took = Requests({"read status/2xx": 5}, {"read status": Durations().with_one(0.5).with_one(20)})
+    store.count(took)
+    before = store.requests()
+    (tmp_path / "alertsync.db").unlink()
+    bystander.count(Requests({"read alerts/2xx": 1, "read status/2xx": 1}))
+    store.ledger()
+    store.count(ASKED)
+    after = store.requests()
+    assert after.answers == {
+        "read alerts/2xx": 1,
+        "read status/2xx": before.answers["read status/2xx"] + ASKED.answers["read status/2xx"],
+    }
+    assert after.durations == before.durations
+    assert a_store(tmp_path).requests() == after
 
 
 def test_an_older_copy_that_somebody_put_back_is_brought_up_to_date(tmp_path: Path) -> None:
