@@ -30,8 +30,6 @@ _STANDING = "standing.json"
 _LAST_RUN = "last-run.json"
 _METRICS = "metrics.page"
 _ALERTS = "alerts.page"
-_LEFT_SECONDS = 600.0
-"""Nobody writes a file for so long."""
 
 _WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
@@ -45,7 +43,6 @@ class PublishedFiles:
         self._directory = directory
         self._unwritten: dict[str, tuple[bytes, int]] = {}
         self._guard = threading.Lock()
-        self._swept = False
 
     def metrics(self) -> tuple[Page, ...]:
         """Give the metrics as rendered after the last run: of reconciliation, and of alerts; nothing before there was one."""
@@ -107,19 +104,7 @@ class PublishedFiles:
         except OSError:
             return None if kept is None else kept[0]
 
-    def _sweep(self) -> None:
-        """Remove, once, what a process left that was killed while it wrote: large files, one for each kill."""
-        if self._swept:
-            return
-        self._swept = True
-        for name in (_STANDING, _LAST_RUN, _METRICS, _ALERTS):
-            for left in self._directory.glob(f".{name}.*"):
-                with contextlib.suppress(OSError):
-                    if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
-                        left.unlink()
-
     def _write(self, name: str, content: bytes) -> None:
-        self._sweep()
         try:
             _replace(self._directory / name, content)
         except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -91,13 +90,3 @@ def test_a_kill_before_the_file_is_removed_does_not_turn_counters_back(tmp_path:
     end(a_store(tmp_path), 6)
     (tmp_path / "standing.json").write_bytes(msgspec.json.encode(counted(5)))
     assert a_store(tmp_path).standing().counters.runs == 6
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    for name, age in ((".metrics.page.old", 3600), (".last-run.json.new", 0), ("other", 3600)):
-        (tmp_path / name).write_text("left")
-        os.utime(tmp_path / name, (1, 1) if age else None)
-    filled(tmp_path)
-    names = {path.name for path in tmp_path.iterdir()}
-    assert ".metrics.page.old" not in names
-    assert {".last-run.json.new", "other"} <= names
