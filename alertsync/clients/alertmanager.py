@@ -27,7 +27,7 @@ from alertsync.clients.alertmanager_wire import (
     silence,
 )
 from alertsync.clients.deliveries import quote_meta
-from alertsync.clients.wire import decode
+from alertsync.clients.wire import decode, decode_list
 from alertsync.models import AlertmanagerSnapshot, Operation, Silence
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class AlertmanagerClient:
         the status last, so that a start in between is seen as a start.
         """
         answer = self._http.get(Operation.READ_AGGREGATION_GROUPS, _GROUPS, deadline)
-        groups = decode(self._http, Operation.READ_AGGREGATION_GROUPS, answer, list[WireGroup])
+        groups = decode_list(self._http, Operation.READ_AGGREGATION_GROUPS, answer, WireGroup)
         self._silences = self._read_silences(deadline)
         return self._snapshot(answer, groups, self._silences.held, deadline)
 
@@ -96,7 +96,7 @@ class AlertmanagerClient:
 
     def _place(self, params: _Params, deadline: Deadline) -> AlertmanagerSnapshot:
         answer = self._http.get(Operation.READ_AGGREGATION_GROUPS, _GROUPS, deadline, params)
-        groups = decode(self._http, Operation.READ_AGGREGATION_GROUPS, answer, list[WireGroup])
+        groups = decode_list(self._http, Operation.READ_AGGREGATION_GROUPS, answer, WireGroup)
         silences = self._silences
         known = {one.id for one in silences.held}
         holding = {id_ for group in groups for alert in group.alerts for id_ in alert.status.silenced_by}
@@ -145,14 +145,13 @@ class AlertmanagerClient:
     def _fingerprints(self, deadline: Deadline, params: _Params | None) -> set[str]:
         answer = self._http.get(Operation.READ_ALERTS, _ALERTS, deadline, params)
         return {
-            one.fingerprint
-            for one in decode(self._http, Operation.READ_ALERTS, answer, list[WireFingerprint])
+            one.fingerprint for one in decode_list(self._http, Operation.READ_ALERTS, answer, WireFingerprint)
         }
 
     def alerts(self, deadline: Deadline) -> tuple[list[dict[str, Any]], tuple[Silence, ...]]:
         """Read the alerts as Alertmanager shows them (JSON objects), and the silences."""
         answer = self._http.get(Operation.READ_ALERTS, _ALERTS, deadline)
-        decode(self._http, Operation.READ_ALERTS, answer, list[WireAlert])
+        decode_list(self._http, Operation.READ_ALERTS, answer, WireAlert)
         alerts: list[dict[str, Any]] = msgspec.json.decode(answer.body)
         return alerts, self._read_silences(deadline).held
 
@@ -172,7 +171,7 @@ class AlertmanagerClient:
 
     def _list_silences(self, operation: Operation, deadline: Deadline) -> tuple[list[WireSilence], int]:
         answer = self._http.get(operation, _SILENCES, deadline)
-        return decode(self._http, operation, answer, list[WireSilence]), len(answer.body)
+        return decode_list(self._http, operation, answer, WireSilence), len(answer.body)
 
 
 def _filters(labels: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,7 @@ from alertsync.clients.wire import Time
 from alertsync.models import AggregationGroup, Alert, AlertStatus, Matcher, Silence
 
 
-class _Status(msgspec.Struct, rename="camel"):
+class _Status(msgspec.Struct, rename="camel", gc=False):
     state: str
     silenced_by: list[str]
     inhibited_by: list[str]
@@ -20,7 +20,7 @@ class _Status(msgspec.Struct, rename="camel"):
     """Absent before 0.28."""
 
 
-class WireAlert(msgspec.Struct, rename="camel"):
+class WireAlert(msgspec.Struct, rename="camel", gc=False):
     """An alert, in a list or in an aggregation group."""
 
     fingerprint: str
@@ -32,11 +32,11 @@ class WireAlert(msgspec.Struct, rename="camel"):
     generator_url: str = msgspec.field(name="generatorURL", default="")
 
 
-class _Receiver(msgspec.Struct):
+class _Receiver(msgspec.Struct, gc=False):
     name: str
 
 
-class WireGroup(msgspec.Struct):
+class WireGroup(msgspec.Struct, gc=False):
     """An aggregation group."""
 
     labels: dict[str, str]
@@ -44,18 +44,18 @@ class WireGroup(msgspec.Struct):
     alerts: list[WireAlert]
 
 
-class _SilenceState(msgspec.Struct):
+class _SilenceState(msgspec.Struct, gc=False):
     state: str
 
 
-class _Matcher(msgspec.Struct, rename="camel"):
+class _Matcher(msgspec.Struct, rename="camel", gc=False):
     name: str
     value: str
     is_regex: bool
     is_equal: bool = True
 
 
-class WireSilence(msgspec.Struct, rename="camel"):
+class WireSilence(msgspec.Struct, rename="camel", gc=False):
     """A silence, which may be expired."""
 
     id: str
@@ -67,19 +67,19 @@ class WireSilence(msgspec.Struct, rename="camel"):
     comment: str = ""
 
 
-class _Cluster(msgspec.Struct):
+class _Cluster(msgspec.Struct, gc=False):
     status: str
 
 
-class _Version(msgspec.Struct):
+class _Version(msgspec.Struct, gc=False):
     version: str = ""
 
 
-class _Config(msgspec.Struct):
+class _Config(msgspec.Struct, gc=False):
     original: str = ""
 
 
-class WireStatus(msgspec.Struct, rename="camel"):
+class WireStatus(msgspec.Struct, rename="camel", gc=False):
     """The status of a server; `uptime` is when it started."""
 
     uptime: Time
@@ -88,7 +88,7 @@ class WireStatus(msgspec.Struct, rename="camel"):
     config: _Config = msgspec.field(default_factory=_Config)
 
 
-class WireFingerprint(msgspec.Struct):
+class WireFingerprint(msgspec.Struct, gc=False):
     """As much of an alert as tells it from the others."""
 
     fingerprint: str

@@ -16,7 +16,7 @@ from alertsync.clients.wire import Time
 from alertsync.models import Delivery, LegacyAlert, Unreadable, Webhook
 
 
-class WireDelivery(msgspec.Struct):
+class WireDelivery(msgspec.Struct, gc=False):
     """A delivery as IRM lists it."""
 
     id: str
@@ -24,12 +24,12 @@ class WireDelivery(msgspec.Struct):
     payload: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _Alert(msgspec.Struct):
+class _Alert(msgspec.Struct, gc=False):
     status: Literal["firing", "resolved"]
     fingerprint: str
 
 
-class _Webhook(msgspec.Struct, rename="camel"):
+class _Webhook(msgspec.Struct, rename="camel", gc=False):
     receiver: str
     status: Literal["firing", "resolved"]
     alerts: list[_Alert]
@@ -40,7 +40,7 @@ class _Webhook(msgspec.Struct, rename="camel"):
     truncated_alerts: int = 0
 
 
-class _Legacy(msgspec.Struct):
+class _Legacy(msgspec.Struct, gc=False):
     status: Literal["firing", "resolved"]
     fingerprint: str
     labels: dict[str, str]

@@ -15,11 +15,11 @@ from alertsync.errors import Reason, UpstreamError
 from alertsync.models import AlertGroup, Integration
 
 
-class _Permalinks(msgspec.Struct):
+class _Permalinks(msgspec.Struct, gc=False):
     web: str | None = None
 
 
-class WireAlertGroup(msgspec.Struct):
+class WireAlertGroup(msgspec.Struct, gc=False):
     """An alert group as IRM lists and shows it."""
 
     id: str
@@ -35,11 +35,11 @@ class WireAlertGroup(msgspec.Struct):
     resolved_by: str | None = None
 
 
-class _Templates(msgspec.Struct):
+class _Templates(msgspec.Struct, gc=False):
     grouping_key: str | None = None
 
 
-class WireIntegration(msgspec.Struct):
+class WireIntegration(msgspec.Struct, gc=False):
     """An integration as IRM lists it; it is never shown, as `link` is a secret."""
 
     id: str
@@ -53,14 +53,14 @@ class WireIntegration(msgspec.Struct):
         return f"WireIntegration({self.id!r})"
 
 
-class WireNote(msgspec.Struct):
+class WireNote(msgspec.Struct, gc=False):
     """A resolution note as IRM lists it."""
 
     id: str
     text: str | None
 
 
-class User(msgspec.Struct):
+class User(msgspec.Struct, gc=False):
     """The user whom a token belongs to; `role` is admin, editor, viewer or none."""
 
     id: str

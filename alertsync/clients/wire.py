@@ -19,6 +19,21 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time of the wire. One without an offset is refused: it could not be compared with any other."""
 
 
+def decode_list(http: Http, operation: Operation, answer: Answer, shape: type[T]) -> list[T]:
+    """Decode the JSON body of `answer` as a list, entry by entry; raise as `decode` does.
+
+    A list may hold tens of megabytes: decoded in one piece, it would let no other thread run for seconds.
+    """
+    entries = decode(http, operation, answer, list[msgspec.Raw])
+    read = msgspec.json.Decoder(shape).decode
+    try:
+        return [read(entry) for entry in entries]
+    except msgspec.ValidationError as error:
+        raise failures.wrong_shape(http.endpoint, operation, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise failures.not_json(http.endpoint, operation, answer.body) from None
+
+
 def decode(http: Http, operation: Operation, answer: Answer, shape: type[T]) -> T:
     """Decode the JSON body of `answer` as `shape`; raise `UpstreamError` (not_json, wrong_shape)."""
     try:

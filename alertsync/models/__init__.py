@@ -5,6 +5,9 @@ with msgspec, so that the dry run, the record, the page and the API show the sam
 Alertmanager (alert, silence, receiver, fingerprint, aggregation group) and of Grafana IRM (alert group,
 integration, delivery, state). Times are aware datetimes; a server's times are compared only with that
 server's own clock, which is why each snapshot carries it.
+
+Those of which there are many are made with `gc=False`: being frozen they cannot refer to themselves, and with tens of
+thousands of alerts Python's search for such circles would cost as much as all the rest of a run.
 """
 
 from alertsync.models.alertmanager import (

@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Matcher(msgspec.Struct, frozen=True):
+class Matcher(msgspec.Struct, frozen=True, gc=False):
     """One condition of a silence on one label."""
 
     name: str
@@ -17,7 +17,7 @@ class Matcher(msgspec.Struct, frozen=True):
     is_equal: bool = True
 
 
-class Silence(msgspec.Struct, frozen=True):
+class Silence(msgspec.Struct, frozen=True, gc=False):
     """A silence that is not expired; `state` is "active" or "pending"."""
 
     id: str
@@ -39,10 +39,13 @@ class AlertStatus(StrEnum):
     @property
     def sleep(self) -> int:
         """How deep it sleeps: where one alert has several statuses, the lowest counts."""
-        return ("active", "muted", "silenced").index(self.value)
+        return _SLEEP[self]
 
 
-class Alert(msgspec.Struct, frozen=True):
+_SLEEP = {AlertStatus.ACTIVE: 0, AlertStatus.MUTED: 1, AlertStatus.SILENCED: 2}
+
+
+class Alert(msgspec.Struct, frozen=True, gc=False):
     """An alert as it stands in one aggregation group."""
 
     fingerprint: str
@@ -55,7 +58,7 @@ class Alert(msgspec.Struct, frozen=True):
     generator_url: str = ""
 
 
-class AggregationGroup(msgspec.Struct, frozen=True):
+class AggregationGroup(msgspec.Struct, frozen=True, gc=False):
     """The alerts that Alertmanager notifies together: a receiver and the labels it groups by."""
 
     receiver: str
@@ -63,7 +66,7 @@ class AggregationGroup(msgspec.Struct, frozen=True):
     alerts: tuple[Alert, ...]
 
 
-class AlertmanagerSnapshot(msgspec.Struct, frozen=True):
+class AlertmanagerSnapshot(msgspec.Struct, frozen=True, gc=False):
     """All that one Alertmanager knew; exists only if every part of it arrived and parsed.
 
     `clock` is the server's own time when the last part was read; `read_at` is our time when the first part

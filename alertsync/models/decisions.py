@@ -12,7 +12,7 @@ from alertsync.models.irm import AlertGroup, Deliveries, IrmSnapshot
 from alertsync.models.ledger import Debt, LedgerChange
 
 
-class Snapshots(msgspec.Struct, frozen=True):
+class Snapshots(msgspec.Struct, frozen=True, gc=False):
     """All that a plan rests on, besides the ledger.
 
     `alertmanagers` are the peers that answered, `configured` the addresses of all. `deliveries` holds, by alert
@@ -31,7 +31,7 @@ class Snapshots(msgspec.Struct, frozen=True):
     searched: bool = False
 
 
-class Policy(msgspec.Struct, frozen=True):
+class Policy(msgspec.Struct, frozen=True, gc=False):
     """The operator's rules, which the planner applies last; durations as timedelta.
 
     `lifted` names the brakes that a person lifted for this run: "max_actions", "gone_ratio".
@@ -109,7 +109,7 @@ class Brake(StrEnum):
     GONE_RATIO = "gone_ratio"
 
 
-class Member(msgspec.Struct, frozen=True):
+class Member(msgspec.Struct, frozen=True, gc=False):
     """An alert that is in Alertmanager now and belongs to the alert group."""
 
     fingerprint: str
@@ -118,7 +118,7 @@ class Member(msgspec.Struct, frozen=True):
     silenced_by: tuple[str, ...] = ()
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What an alert group is, why, and what is to be done about it.
 
     `silenced_until` is set where every member is silenced: the time at which the first of them is not.
@@ -139,7 +139,7 @@ class Decision(msgspec.Struct, frozen=True):
     held: Held = Held.NOT_HELD
 
 
-class Repage(msgspec.Struct, frozen=True):
+class Repage(msgspec.Struct, frozen=True, gc=False):
     """A post of Alertmanager's webhook to an integration that is due: what IRM was never told, or forgot.
 
     One post pays every debt of its place. `receiver` is None for legacy alerts. `last_resort` where posting
@@ -160,7 +160,7 @@ class Repage(msgspec.Struct, frozen=True):
     last_resort: bool = False
 
 
-class Search(msgspec.Struct, frozen=True):
+class Search(msgspec.Struct, frozen=True, gc=False):
     """What must be read to tell whether due debts are paid already.
 
     `integrations` maps ids to the time (IRM's clock) since which alert groups that are resolved by now are to
@@ -176,7 +176,7 @@ class Search(msgspec.Struct, frozen=True):
         return bool(self.integrations or self.alert_groups or self.ids)
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """The decisions about every open alert group, oldest first, and what becomes of the ledger.
 
     `change` is what is known better than the ledger did, before anything is done; `debts` are the open ones as

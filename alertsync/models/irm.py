@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 
-class Webhook(msgspec.Struct, frozen=True, tag="webhook"):
+class Webhook(msgspec.Struct, frozen=True, tag="webhook", gc=False):
     """The content of a delivery: Alertmanager's webhook for one aggregation group.
 
     `receiver` is un-quoted, `firing` and `resolved` are fingerprints, `truncated` counts alerts that
@@ -23,20 +23,20 @@ class Webhook(msgspec.Struct, frozen=True, tag="webhook"):
     truncated: int = 0
 
 
-class LegacyAlert(msgspec.Struct, frozen=True, tag="legacy"):
+class LegacyAlert(msgspec.Struct, frozen=True, tag="legacy", gc=False):
     """The content of a delivery of the legacy integration: a single alert, with no externalURL."""
 
     fingerprint: str
     firing: bool
 
 
-class Unreadable(msgspec.Struct, frozen=True, tag="unreadable"):
+class Unreadable(msgspec.Struct, frozen=True, tag="unreadable", gc=False):
     """The content of a delivery that is not Alertmanager's, or was wiped."""
 
     why: str
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One webhook that IRM received; IRM's API calls it an alert."""
 
     id: str
@@ -44,7 +44,7 @@ class Delivery(msgspec.Struct, frozen=True):
     content: Webhook | LegacyAlert | Unreadable
 
 
-class Deliveries(msgspec.Struct, frozen=True):
+class Deliveries(msgspec.Struct, frozen=True, gc=False):
     """The deliveries of one alert group, newest first; `complete` unless there were too many to read.
 
     `read_at` is our time when the last page of them was asked for.
@@ -55,7 +55,7 @@ class Deliveries(msgspec.Struct, frozen=True):
     complete: bool = True
 
 
-class Integration(msgspec.Struct, frozen=True):
+class Integration(msgspec.Struct, frozen=True, gc=False):
     """Where deliveries enter IRM. Its inbound link holds a secret, which only the client keeps.
 
     `receives` whether there is such a link; `merges` whether a template of its own decides what is grouped, so
@@ -70,7 +70,7 @@ class Integration(msgspec.Struct, frozen=True):
     merges: bool = False
 
 
-class AlertGroup(msgspec.Struct, frozen=True):
+class AlertGroup(msgspec.Struct, frozen=True, gc=False):
     """An alert group of IRM; `state` is "firing", "acknowledged", "silenced" or "resolved".
 
     `alerts_count` counts deliveries, not alerts. `resolved_by` is the id of a user, None if its source did it.
@@ -89,7 +89,7 @@ class AlertGroup(msgspec.Struct, frozen=True):
     resolved_by: str | None = None
 
 
-class IrmSnapshot(msgspec.Struct, frozen=True):
+class IrmSnapshot(msgspec.Struct, frozen=True, gc=False):
     """Every open alert group and every integration; exists only if every page arrived and parsed."""
 
     alert_groups: tuple[AlertGroup, ...]

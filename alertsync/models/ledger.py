@@ -35,7 +35,7 @@ class Owing(StrEnum):
         return self in (Owing.OWED, Owing.DUE, Owing.POSTED, Owing.REROUTED)
 
 
-class OwedAlert(msgspec.Struct, frozen=True):
+class OwedAlert(msgspec.Struct, frozen=True, gc=False):
     """One alert of a debt. `posts` counts our re-pages of it, `waited` the runs since the last of them.
 
     `due_at` is when it was first seen to be due, `posted_at` when it was last posted (both IRM's clock).
@@ -55,7 +55,7 @@ class OwedAlert(msgspec.Struct, frozen=True):
     alarm: str = ""
 
 
-class Debt(msgspec.Struct, frozen=True):
+class Debt(msgspec.Struct, frozen=True, gc=False):
     """What a resolve of ours costs, for one place: an integration, a receiver and group labels.
 
     `receiver` is None for a legacy alert group, which names neither receiver nor labels. `resolved_at`,
@@ -103,7 +103,7 @@ class LeaseState(StrEnum):
     TAKEN = "taken"
 
 
-class Lease(msgspec.Struct, frozen=True):
+class Lease(msgspec.Struct, frozen=True, gc=False):
     """A silence in IRM that mirrors silences in Alertmanager.
 
     `asked_at`, `silenced_at` and `until` are times of IRM's clock; the lease is ours only while IRM shows the
@@ -121,7 +121,7 @@ class Lease(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-class Sighting(msgspec.Struct, frozen=True):
+class Sighting(msgspec.Struct, frozen=True, gc=False):
     """When an open alert group was last seen alive, and since when its alerts are absent (Alertmanager's clock).
 
     `absent_runs` counts the runs in a row that found it absent. `missed` if the last run did not list it at all.
@@ -133,7 +133,7 @@ class Sighting(msgspec.Struct, frozen=True):
     missed: bool = False
 
 
-class Address(msgspec.Struct, frozen=True):
+class Address(msgspec.Struct, frozen=True, gc=False):
     """An `externalURL` that deliveries came from (times of IRM's clock).
 
     `known` once a firing fingerprint from there was found in our Alertmanager; `rival` once it was seen to
@@ -145,14 +145,14 @@ class Address(msgspec.Struct, frozen=True):
     rival: bool = False
 
 
-class Credentials(msgspec.Struct, frozen=True):
+class Credentials(msgspec.Struct, frozen=True, gc=False):
     """That IRM refused to let our token act, when, and in which words."""
 
     refused_at: datetime
     message: str
 
 
-class Ledger(msgspec.Struct, frozen=True):
+class Ledger(msgspec.Struct, frozen=True, gc=False):
     """All that is remembered between runs.
 
     `debts` are the open ones, and those that are over but young enough to explain things. `attached` maps alert
@@ -175,7 +175,7 @@ class Ledger(msgspec.Struct, frozen=True):
     degraded: str = ""
 
 
-class LedgerChange(msgspec.Struct, frozen=True):
+class LedgerChange(msgspec.Struct, frozen=True, gc=False):
     """What a run changes in the ledger, to be committed in one transaction; None leaves a part as it is.
 
     `debts` and `leases` are written over those of the same id; `sightings` too, and None forgets one.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from alertsync.models import AlertGroup, Deliveries, Delivery
 
 
-class Stream(msgspec.Struct, frozen=True):
+class Stream(msgspec.Struct, frozen=True, gc=False):
     """The deliveries of one (externalURL, groupKey): the newest, and every fingerprint left firing.
 
     `last_word` is None for a legacy alert, which names no receiver and no labels. `last_at` is when the newest
@@ -40,7 +40,7 @@ class Stream(msgspec.Struct, frozen=True):
         return bool(self.firing) or (self.last_word is not None and self.last_word.truncated > 0)
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """The streams of an alert group, or `unknown`: why its deliveries cannot be judged.
 
     `whole` is false unless every delivery was read, and Alertmanager after them.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alertsync.planner.evidence import Stream
 
 
-class Membership(msgspec.Struct, frozen=True):
+class Membership(msgspec.Struct, frozen=True, gc=False):
     """The members by fingerprint order, and what speaks of alerts that Alertmanager does not hold.
 
     `absent` are fingerprints that fire in a delivery and are in Alertmanager no more. `nameless` counts
@@ -126,6 +126,10 @@ def place(receiver: str, labels: Mapping[str, str]) -> Place:
 
 def _member(sightings: list[Alert]) -> Member:
     """Judge an alert by all its sightings: the lightest sleep counts, and the silences that all of them name."""
+    if len(sightings) == 1:
+        [alert] = sightings
+        named = alert.silenced_by if len(alert.silenced_by) < 2 else tuple(sorted(set(alert.silenced_by)))  # noqa: PLR2004  one needs no order
+        return Member(alert.fingerprint, alert.status, alert.labels, named)
     alert = min(sightings, key=lambda one: one.status.sleep)
     silences = set(alert.silenced_by).intersection(*(one.silenced_by for one in sightings))
     return Member(
