@@ -7,14 +7,20 @@ import sys
 import tempfile
 from typing import Any
 
-# gunicorn takes every name of its own settings from this module, and `config` is one: hence the underscore.
+# What stands here is imported by the master, which keeps it for as long as it lives: nothing large, and the heartbeat,
+# which the workers share because it is there before they are forked. gunicorn takes every name of its own settings from
+# this module, and `config` is one: hence the underscore.
 from alertsync import config as _config
+from alertsync import heartbeat, logs, state_dir
 from alertsync.errors import ConfigError, StateDirError
+from alertsync.worker import ProblemWorker
 
 try:
     _settings = _config.load()
 except ConfigError as error:
     sys.exit(f"alertsync cannot start: {error}")
+
+_heartbeat = heartbeat.SHARED
 
 # Containers have this file system even where all others are read-only.
 _memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  only unguessable names are made there
@@ -29,12 +35,8 @@ def _make_directory() -> str:
 
 
 if _settings.workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    # prometheus_client looks for it while it is imported, which the imports below do.
+    # prometheus_client looks for it while the workers import it.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = _make_directory()
-
-from alertsync import bootstrap, logs
-from alertsync.web import services_of
-from alertsync.web.worker import ProblemWorker
 
 wsgi_app = "wsgi:app"
 bind = f"0.0.0.0:{_settings.port}"
@@ -55,13 +57,16 @@ logconfig_dict = logs.dict_config(_settings.log_level, _settings.log_format)
 def on_starting(server: Any) -> None:  # noqa: ANN401  gunicorn ships no types
     """Find a place for the locks and the published files before any worker is forked."""
     try:
-        bootstrap.prepare(_settings.state_dir)
+        state_dir.prepare(_settings.state_dir)
     except StateDirError as error:
-        directory = os.environ[bootstrap.RUNTIME_DIR] = _make_directory()
+        directory = os.environ[state_dir.RUNTIME_DIR] = _make_directory()
         text = f"{error}. Until then, state is kept in {directory} and lost with it"
         server.log.error(text)  # noqa: TRY400  the traceback says nothing more
 
 
-def post_fork(_server: object, worker: bootstrap.Worker) -> None:
+def post_fork(_server: object, worker: Any) -> None:  # noqa: ANN401  gunicorn ships no types
     """Start the reconciliation thread of this worker; the leader lock lets one of them run the loop."""
+    from alertsync import bootstrap  # noqa: PLC0415  the master needs none of it
+    from alertsync.web import services_of  # noqa: PLC0415  the same
+
     bootstrap.follow_worker(worker, services_of)

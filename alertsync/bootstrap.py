@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,6 +31,7 @@ from alertsync.locks import FileLock
 from alertsync.reconciler import Reconciler
 from alertsync.scheduler import Scheduler
 from alertsync.services import Services, StopSignal
+from alertsync.state_dir import RUNTIME_DIR, prepare
 from alertsync.store import Store
 from alertsync.watch import Watch
 
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from alertsync.settings import AlertmanagerSettings, IrmSettings, Settings
 
 log = logging.getLogger(__name__)
-
-RUNTIME_DIR = "ALERTSYNC_RUNTIME_DIR"
-"""Set by the gunicorn master for its workers when STATE_DIR is unusable; not a setting."""
 
 _BOOT_POLL_SECONDS = 0.1
 _STUMBLE_SECONDS = 1.0
@@ -170,19 +167,6 @@ def _irm_client(settings: IrmSettings, clock: Clock, tally: Tally) -> IrmClient:
     limiter = Limiter(settings.rate_limit, clock)
     http = Http(endpoint, clock, limiter=limiter, jitter=random.Random())  # noqa: S311  jitter needs no cryptography
     return IrmClient(http, page_size=settings.page_size)
-
-
-def prepare(directory: Path) -> None:
-    """Make the state directory and prove that it can be written; raise `StateDirError` if not."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise StateDirError(
-            f"STATE_DIR ({directory}) cannot be written ({error.strerror}): "
-            "wants a directory on a local disk that alertsync may write"
-        ) from None
 
 
 class Worker(Protocol):

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+PROBLEM_TYPE = "application/problem+json"
+"""How an error is told over HTTP (RFC 9457)."""
+
 
 class AlertsyncError(Exception):
     """Anything that alertsync itself raises. `str()` is a sentence fit for a person."""

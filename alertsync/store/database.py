@@ -159,7 +159,10 @@ class Database:
         sqlite.use_wal(self.path)
         writing = self._engine.execution_options(**{sqlite.WRITING: True})
         with writing.begin() as connection:
-            if migrate.revision(connection) != migrate.HEAD:
+            found = migrate.revision(connection)
+            if found is None and not migrate.tables(connection):
+                migrate.create(connection)
+            elif found != migrate.HEAD:
                 migrate.upgrade(connection)
             if connection.execute(select(identity.c.id)).first() is None:
                 first = {"id": 1, "generation": secrets.token_hex(8), "serial": 0, "fresh": True}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from flask import Response, json, request
 from werkzeug.exceptions import HTTPException
 
+from alertsync.errors import PROBLEM_TYPE
+
 if TYPE_CHECKING:
     from flask import Flask
 
 log = logging.getLogger(__name__)
-
-MIME = "application/problem+json"
 
 _HINTS = {
     404: "GET / leads to what is there",
@@ -47,7 +47,7 @@ def response(
     **more: object,
 ) -> Response:
     """Make a problem; `more` are extension members."""
-    if request.accept_mimetypes.best_match((MIME, "application/json", "text/plain")) == "text/plain":
+    if request.accept_mimetypes.best_match((PROBLEM_TYPE, "application/json", "text/plain")) == "text/plain":
         lines = [f"{title}: {detail}", *([f"hint: {hint}"] if hint else [])]
         plain = Response("\n".join(lines) + "\n", status=status, mimetype="text/plain")
         plain.headers.update(headers or {})
@@ -55,7 +55,7 @@ def response(
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     if hint:
         body["hint"] = hint
-    answer = Response(json.dumps({**body, **more}) + "\n", status=status, mimetype=MIME)
+    answer = Response(json.dumps({**body, **more}) + "\n", status=status, mimetype=PROBLEM_TYPE)
     answer.headers.update(headers or {})
     return answer
 

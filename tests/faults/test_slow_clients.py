@@ -28,7 +28,8 @@ PATIENCE = 1.0
 CONFIG = f"""
 from flask import Request
 
-from alertsync.web import queries, worker
+from alertsync import worker
+from alertsync.web import queries
 
 worker._REQUEST_SECONDS = {PATIENCE}
 worker._ANSWER_SECONDS = {PATIENCE}

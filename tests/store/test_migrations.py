@@ -22,6 +22,8 @@ from tests.store.values import a_debt, a_store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sqlalchemy import Engine
+
 
 def test_the_steps_lead_from_nothing_to_the_tables_that_the_code_describes(tmp_path: Path) -> None:
     path = tmp_path / "alertsync.db"
@@ -33,6 +35,24 @@ def test_the_steps_lead_from_nothing_to_the_tables_that_the_code_describes(tmp_p
     with made.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_a_new_database_has_what_the_steps_lead_to(tmp_path: Path) -> None:
+    made, led = sqlite.engine(tmp_path / "a.db", create=True), sqlite.engine(tmp_path / "b.db", create=True)
+    with made.connect() as connection, connection.begin():
+        migrate.create(connection)
+    with led.connect() as connection, connection.begin():
+        migrate.upgrade(connection)
+    assert described(made) == described(led)
+    assert migrate.HEAD in described(made)
+
+
+def described(engine: Engine) -> list[str]:
+    """Give all that a database says of its tables and indexes, and its revision."""
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master ORDER BY name")
+        told = [f"{name}: {' '.join(str(sql).split())}" for name, sql in rows]
+        return [*told, str(migrate.revision(connection))]
 
 
 def test_the_newest_step_is_the_one_that_the_code_wants() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from alertsync import bootstrap, exposition
+from alertsync import exposition, state_dir
 from alertsync.errors import StateDirError
 from alertsync.models import Run, RunStatus, Standing
 from alertsync.store.published import PublishedFiles
@@ -98,8 +98,8 @@ def test_no_half_written_file_is_left_behind(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_state_directory_is_made_and_an_unusable_one_is_named(tmp_path: Path) -> None:
-    bootstrap.prepare(tmp_path / "a" / "b")
+    state_dir.prepare(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
     (tmp_path / "file").touch()
     with pytest.raises(StateDirError, match=r"STATE_DIR .*file.* cannot be written"):
-        bootstrap.prepare(tmp_path / "file")
+        state_dir.prepare(tmp_path / "file")

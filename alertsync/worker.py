@@ -12,6 +12,8 @@ When an answer was the last on its connection, gunicorn waits up to two seconds 
 the thread that accepts, dispatches and tells the master that we live. A client that keeps its end open would halt
 everybody for that time, and thirty of them would get the worker killed, in the middle of an action. So the poller
 waits for them beside everything else.
+
+gunicorn's master loads this module before it forks, so it needs nothing of Flask: what the master imports, it keeps.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
-from alertsync.web.problems import MIME
+from alertsync.errors import PROBLEM_TYPE
 
 _HINTS = {
     414: "shorten the address",
@@ -119,7 +121,7 @@ class _ProblemSocket:
         }
         content = json.dumps(body).encode() + b"\n"
         head = (
-            f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {MIME}\r\n"
+            f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {PROBLEM_TYPE}\r\n"
             f"Content-Length: {len(content)}\r\n\r\n"
         )
         self._client.sendall(head.encode("latin-1") + content)
