@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from tests.simulation.wire import FAULTS, Plan
+from tests.simulation.wire import COMMIT, CRASH_AFTER, FAULTS, LATER_PAGES, Plan
 
 if TYPE_CHECKING:
     from tests.simulation.servers import Labels
@@ -62,9 +62,16 @@ events = st.one_of(
     st.tuples(st.just("expire"), which),
     st.tuples(st.just("person"), st.sampled_from(ACTIONS), which),
 )
-moments = st.integers(0, 20)
-acts = st.sampled_from(("/resolve/", "/resolve/", "/silence/", "/integrations/v1/"))
-_anywhere = st.builds(Plan, moments, st.sampled_from(FAULTS), times=st.sampled_from((1, 1, 2, 5, 30)))
+moments = st.one_of(
+    st.tuples(st.integers(0, 20), st.just("")),
+    st.tuples(st.integers(0, 3), st.just(LATER_PAGES)),
+)
+"""At which request something happens, and of which: between two pages of a list, for instance, so that they move."""
+acts = st.sampled_from(("/resolve/", "/resolve/", "/silence/", "/integrations/v1/", COMMIT, COMMIT))
+page_sizes = st.sampled_from((1, 2, 100))
+_anywhere = st.builds(
+    Plan, st.integers(0, 20), st.sampled_from(FAULTS), times=st.sampled_from((1, 1, 2, 5, 30))
+)
 _at_an_act = st.builds(
     Plan,
     st.integers(0, 1),
@@ -74,4 +81,13 @@ _at_an_act = st.builds(
         ("/resolve/", "/integrations/v1/", "/silence/", "/unsilence/", "/resolution_notes/", "alerts/groups")
     ),
 )
-faults = st.one_of(_anywhere, _at_an_act)
+_at_a_later_page = st.builds(
+    Plan,
+    st.integers(0, 3),
+    st.sampled_from(FAULTS),
+    times=st.sampled_from((1, 1, 3)),
+    path=st.just(LATER_PAGES),
+)
+commits = st.integers(0, 5)
+_after_a_commit = st.builds(Plan, commits, st.just(CRASH_AFTER), path=st.just(COMMIT))
+faults = st.one_of(_anywhere, _at_an_act, _at_a_later_page, _after_a_commit)

@@ -8,17 +8,19 @@ called from within our requests, where an exception would be taken for a fault: 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from tests.simulation.evidence import Sightings, at_places, is_alive, place_of, streams
-from tests.simulation.record import Record, Resolve
-from tests.simulation.servers import IRM_HOST, is_inbound
+from tests.simulation.evidence import Sightings, at_places, is_alive, streams
+from tests.simulation.paging import LONG_AGO, Paging
+from tests.simulation.servers import GROUP_INTERVAL, IRM_HOST, REPEAT_INTERVAL, is_inbound
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from alertsync.models import Run
     from alertsync.simulator.irm_model import Integration
-    from tests.simulation.evidence import Place
+    from tests.simulation.record import Resolve
     from tests.simulation.wire import Exchange
     from tests.simulation.world import Instance, World
 
@@ -26,30 +28,25 @@ CONFIRMED = timedelta(seconds=12)
 """How long an alert may be active and be closed all the same: CONFIRM_AFTER, and the requests of one turn."""
 CONFIRMED_AFTER_FAULTS = timedelta(seconds=45)
 """The same where requests of the run timed out: a reading that took 30 s more is still trusted."""
+SPEAKS_AGAIN = GROUP_INTERVAL + timedelta(seconds=30)
+"""How soon Alertmanager itself tells of what is active, if it last did longer ago than its repeat interval."""
 RUNS_TO_PAY = 1
 """Runs without a fault, begun after an alert became active, within which IRM is told: the first."""
 RUNS_TO_RECOVER = 5
 """The same after faults: a post whose answer was lost is waited for during two runs, then posted again."""
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
-class Judge(Record):
+class Judge(Paging):
     """Watches a world; `violations` tells what went wrong, in sentences.
 
     `obliged_since` is the time since which our service may be expected to pay: later than what excuses it.
-    `two_stores` once two instances ran that share no database, which may page twice.
     """
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._seen = Sightings(world)
-        self._clean_runs: list[tuple[datetime, str]] = []
-        self._pages_before = 0
-        self.faulty_until = self.obliged_since = world.now
         self.run_faults = 0
-        self.two_stores = False
         self.seen_alive: set[str] = set()
-        self.violations: list[str] = []
         world.observe, world.delivered = self._seen.observe, self._note_told
         world.wire.before, world.wire.done = self._before, self._done
         world.observe()
@@ -57,7 +54,7 @@ class Judge(Record):
     # (a) What we close
 
     def _before(self, exchange: Exchange) -> None:
-        self._pages_before = len(self._world.irm.pages)
+        self.follow_leases()
         self._was_open = {group.id for group in self._world.irm.groups() if group.state != "resolved"}
         parts = exchange.path.split("/")
         if (
@@ -70,6 +67,7 @@ class Judge(Record):
     def _check_closing(self, group_id: str, action: str) -> None:
         if group_id not in self._was_open:
             return
+        self._seen.observe()
         group = self._world.irm.group(group_id)
         window = CONFIRMED_AFTER_FAULTS if self.run_faults < self._world.wire.faults else CONFIRMED
         for stream in streams(group):
@@ -82,7 +80,7 @@ class Judge(Record):
                 )
                 if since is not None and self._world.now - since > window:
                     self.blame(
-                        f"(a) {action} of {group.title}{group_id}: {self._name(fingerprint)} is active since {since}"
+                        f"(a) {action} of {group.title}{group_id}: {self.name_of(fingerprint)} is active since {since}"
                     )
 
     # What IRM did
@@ -94,36 +92,15 @@ class Judge(Record):
         if is_inbound(exchange):
             integration = next(one for one in self._world.integrations.values() if exchange.path == one.path)
             payload = json.loads(exchange.body)
-            self._check_page(integration, payload)
+            self.check_post(integration, payload)
             self._note_told(integration, payload)
         elif parts[-2] == "resolve" and parts[4] in self._was_open:
-            self._note_resolve(self._world.irm.group(parts[4]))
+            for where, alerts in self._note_resolve(self._world.irm.group(parts[4])):
+                self.note_shared(where, alerts)
+        elif parts[-2] in ("unsilence", "unresolve"):
+            self.check_speech(parts[4], parts[-2])
         elif parts[-2] == "silence":
             self.leases[parts[4]] = self._world.irm.group(parts[4]).silenced_at
-
-    # (d) What we page
-
-    def _check_page(self, integration: Integration, payload: dict[str, Any]) -> None:
-        created = [page for page in self._world.irm.pages[self._pages_before :] if page.text == "created"]
-        if self.two_stores or not created or payload["status"] != "firing":
-            return
-        firing = [alert["fingerprint"] for alert in payload["alerts"] if alert["status"] == "firing"]
-        if not any(self._was_due(integration, place_of(payload), fingerprint) for fingerprint in firing):
-            names = ", ".join(map(self._name, firing))
-            self.blame(
-                f"(d) {names} paged again at {integration.name}, though IRM was told since our resolve"
-            )
-
-    def _was_due(self, integration: Integration, place: Place, fingerprint: str) -> bool:
-        told_at, _ = self._told.get((integration.id, fingerprint), (_LONG_AGO, ""))
-        if self.is_in_doubt(integration, place, told_at):
-            return True
-        if (integration.id, place) not in self.resolves:
-            return False
-        resolve = self.last_resolve(integration, fingerprint) or self.resolves[integration.id, place]
-        told_at, group_id = self._told.get((integration.id, fingerprint), (_LONG_AGO, ""))
-        # What was told after the run began, or to an alert group that a person has removed, we cannot know.
-        return told_at <= resolve.at or told_at >= self.run_began or not self._readable(group_id)
 
     # (b) What is due
 
@@ -135,11 +112,15 @@ class Judge(Record):
             self.blame(f"a run failed though nothing was wrong: {run.message}")
         elif run is not None and not run.dry_run:
             if instance.settings.get("REPAGE") != "false":
-                self._clean_runs.append((self.run_began, instance.name))
+                self.clean_runs.append((self.run_began, instance.name))
             if instance is self._world.instances[0]:
                 began = [group for group in self._world.irm.groups() if group.created_at < self.run_began]
                 self.seen_alive |= {
-                    one.id for one in began if one.state != "resolved" and is_alive(one, self._world)
+                    one.id
+                    for one in began
+                    if one.state != "resolved"
+                    and one.integration.maintenance_mode is None
+                    and is_alive(one, self._world)
                 }
         if run is not None and "unexpected error" in repr((run.message, run.actions)):
             self.blame(f"a run met an unexpected error: {run.message} {run.actions}")
@@ -162,17 +143,19 @@ class Judge(Record):
     def _check_told(
         self, integration: Integration, fingerprint: str, since: datetime, resolve: Resolve
     ) -> None:
-        told_at, _ = self._told.get((integration.id, fingerprint), (_LONG_AGO, ""))
+        told_at, _ = self._told.get((integration.id, fingerprint), (LONG_AGO, ""))
         if told_at > resolve.at or resolve.instance is None or self._is_told_of(integration, fingerprint):
+            return
+        if self._world.now < since + SPEAKS_AGAIN and told_at < since - REPEAT_INTERVAL:
             return
         since = max(since, resolve.at, self.obliged_since)
         name = resolve.instance.name
-        runs = [began for began, by in self._clean_runs if began > since and by == name]
+        runs = [began for began, by in self.clean_runs if began > since and by == name]
         enough = RUNS_TO_RECOVER if self.faulty_until > resolve.at or resolve.attached else RUNS_TO_PAY
         if len(runs) < enough or self._shown_as_due(resolve.instance, fingerprint):
             return
         self.blame(
-            f"(b) {self._name(fingerprint)} is active since {since}, and IRM was not told since "
+            f"(b) {self.name_of(fingerprint)} is active since {since}, and IRM was not told since "
             f"we resolved {resolve.group_id} at {resolve.at}, in {len(runs)} runs"
         )
 
@@ -184,7 +167,8 @@ class Judge(Record):
         )
 
     def check_leases(self) -> None:
-        """Check that no alert group stays silenced by us while one of its alerts is active."""
+        """Check that no alert group stays silenced by us while one of its alerts is active, and that none runs out."""
+        self.follow_leases()
         for group_id, silenced_at in self.leases.items():
             try:
                 group = self._world.irm.group(group_id)
@@ -195,9 +179,9 @@ class Judge(Record):
             places = {stream.place for stream in streams(group)}
             for (place, fingerprint), since in self._seen.by_all.items():
                 due = max(since, silenced_at or since, self.obliged_since, self.faulty_until)
-                if place in places and any(began > due for began, _ in self._clean_runs):
+                if place in places and any(began > due for began, _ in self.clean_runs):
                     self.blame(
-                        f"(b) {self._name(fingerprint)} is active since {since}, and {group_id} silenced by us"
+                        f"(b) {self.name_of(fingerprint)} is active since {since}, and {group_id} silenced by us"
                     )
 
     # What excuses us
@@ -221,11 +205,3 @@ class Judge(Record):
             resolve.alerts &= {
                 fp for stream in streams(group) if stream.place == key[1] for fp in stream.firing
             }
-
-    def _name(self, fingerprint: str) -> str:
-        labels = self._world.fingerprints.get(fingerprint, {})
-        return f"{labels.get('alertname', fingerprint)}/{labels.get('instance', '')}"
-
-    def blame(self, sentence: str) -> None:
-        """Write down what went wrong, and when."""
-        self.violations.append(f"{self._world.now:%H:%M:%S} {sentence}")

@@ -19,20 +19,23 @@ from tests.simulation.choices import (
     CHOICES,
     acts,
     alerts,
+    commits,
     events,
     faults,
     lengths,
     matchers,
     moments,
     names,
+    page_sizes,
     peers,
     seldom,
     which,
 )
+from tests.simulation.contents import Contents
 from tests.simulation.judge import Judge
 from tests.simulation.quiet import until_quiet
 from tests.simulation.servers import GROUP_INTERVAL, ROUTINGS, Labels
-from tests.simulation.wire import CRASH_AFTER, CRASH_BEFORE, Plan
+from tests.simulation.wire import COMMIT, CRASH_AFTER, CRASH_BEFORE, LATER_PAGES, Event, Plan
 from tests.simulation.world import INTERVAL, SETTINGS, World
 
 if TYPE_CHECKING:
@@ -44,20 +47,23 @@ if TYPE_CHECKING:
     from tests.simulation.world import Instance
 
 _LONG = 5400.0
-_UNTIL_PAID = 8 * INTERVAL
+_UNTIL_PAID = 6 * INTERVAL
 """More runs than the judge allows until what is due has been told."""
 
 
 class Simulation(RuleBasedStateMachine):
-    """One life of the world; `monkeypatch` is set before it is run."""
+    """One life of the world; `monkeypatch` is set before it is run, `steps` and `contents` are of all lives."""
 
     monkeypatch: pytest.MonkeyPatch
     number_of_peers = 1
     steps = 0
+    contents = Contents()
 
-    @initialize(merging=st.booleans(), settings=st.lists(st.sampled_from(CHOICES), max_size=2))
-    def begin(self, merging: bool, settings: list[dict[str, str]]) -> None:
-        self.world = World(self.monkeypatch, peers=self.number_of_peers, merging=merging)
+    @initialize(
+        merging=st.booleans(), settings=st.lists(st.sampled_from(CHOICES), max_size=2), page_size=page_sizes
+    )
+    def begin(self, merging: bool, settings: list[dict[str, str]], page_size: int) -> None:
+        self.world = World(self.monkeypatch, peers=self.number_of_peers, merging=merging, page_size=page_size)
         self.judge = Judge(self.world)
         for choice in settings:
             self.one.settings.update(choice)
@@ -71,6 +77,9 @@ class Simulation(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
+            self.contents.add_ledger(self.world.ledger(self.one))
+            self.contents["later pages of lists"] += self.world.wire.later_pages
+            self.contents["faults"] += self.world.wire.faults
             self.world.close()
 
     @invariant()
@@ -89,6 +98,22 @@ class Simulation(RuleBasedStateMachine):
         run = self.world.run(instance, *plans)
         disturbed = run is None or self.world.wire.faults > self.judge.run_faults
         self.judge.note_run(instance, run, disturbed=disturbed)
+        self.contents.add_run(run, disturbed=disturbed)
+
+    def _another_runs(self) -> None:
+        """Let the other instance run, in the middle of a run of the first: they share no lock."""
+        if len(self.world.instances) > 1 and self.world.running is self.one:
+            began, faults = self.judge.run_began, self.judge.run_faults
+            self.judge.run_began = self.world.now
+            run = self.world.run_meanwhile(self.world.instances[1])
+            self.judge.note_run(self.world.instances[1], run, disturbed=False)
+            self.judge.run_began, self.judge.run_faults = began, faults
+            self.contents["runs of two that share no database, at once"] += 1
+
+    def _our_other_process_tries(self) -> None:
+        if not self.world.other_is_refused(self.one):
+            self.judge.blame("two processes that share a database ran at once")
+        self.contents["runs refused because another went on"] += 1
 
     def do(self, event: tuple[Any, ...]) -> None:
         """Let something happen, between two steps or in the middle of a run."""
@@ -103,6 +128,15 @@ class Simulation(RuleBasedStateMachine):
                 self._edit_silence(index, lambda _: None)
             case ("person", action, index):
                 self._person(action, index)
+
+    def _at(self, moment: tuple[int, str], event: Event) -> Plan:
+        after, path = moment
+
+        def happen() -> None:
+            self.contents["events between two pages of a list"] += path == LATER_PAGES
+            event()
+
+        return Plan(after, event=happen, path=path)
 
     # Time
 
@@ -163,7 +197,7 @@ class Simulation(RuleBasedStateMachine):
     @precondition(lambda self: self.number_of_peers > 1)
     @rule(seconds=st.sampled_from((0, 0, 20, 400)))
     def gossip_lags(self, seconds: int) -> None:
-        self.world.gossip.lag = timedelta(seconds=seconds)
+        self.world.let_gossip_take(seconds)
 
     # People in IRM
 
@@ -178,6 +212,7 @@ class Simulation(RuleBasedStateMachine):
                 self.world.irm.act(group.id, action, by=self.world.person, delay=600)
             except RefusedError:
                 return
+            self.judge.follow_leases()
 
     @rule(child=which, root=which)
     def a_person_attaches(self, child: int, root: int) -> None:
@@ -234,19 +269,45 @@ class Simulation(RuleBasedStateMachine):
         self._fire_and_silence(name, seconds)
         self.run(self.one, *plans)
 
-    @rule(name=names, crash=st.sampled_from((CRASH_BEFORE, CRASH_AFTER)), path=acts)
-    def what_fires_is_silenced_and_we_die_at_the_act(self, name: str, crash: str, path: str) -> None:
+    @rule(name=names, crash=st.sampled_from((CRASH_BEFORE, CRASH_AFTER)), path=acts, commit=commits)
+    def what_fires_is_silenced_and_we_die_at_the_act(
+        self, name: str, crash: str, path: str, commit: int
+    ) -> None:
         self._fire_and_silence(name, _LONG)
-        self.run(self.one, Plan(0, crash, path=path))
+        before = self.world.wire.faults
+        self.run(self.one, Plan(commit if path == COMMIT else 0, crash, path=path))
+        if path == COMMIT:
+            self.contents["deaths between two commits"] += self.world.wire.faults > before
         self._silences_end()
         self.world.pass_time(_UNTIL_PAID)
 
-    @rule(name=names, seconds=lengths, after=moments, event=events)
+    @rule(name=names, seconds=lengths, moment=moments, event=events)
     def what_fires_is_silenced_and_something_happens_meanwhile(
-        self, name: str, seconds: float, after: int, event: tuple[Any, ...]
+        self, name: str, seconds: float, moment: tuple[int, str], event: tuple[Any, ...]
     ) -> None:
         self._fire_and_silence(name, seconds)
-        self.run(self.one, Plan(after, event=lambda: self.do(event)))
+        self.run(self.one, self._at(moment, lambda: self.do(event)))
+
+    @rule(name=names, gone=st.sampled_from(("resolve", "resolve", "report")))
+    def what_fires_ends_in_its_silence(self, name: str, gone: str) -> None:
+        """Alertmanager tells no end of it, so that its alert group stays open, and nobody but us can close it."""
+        labels = [labels for labels in ALERTS if labels["alertname"] == name]
+        for each in labels:
+            self.world.fire(each)
+        self.world.pass_time(INTERVAL + GROUP_INTERVAL.total_seconds())
+        self.world.silence({"alertname": name}, _LONG)
+        for each in labels:
+            self.world.end(each)
+        if self.one.settings.get("ON_GONE", "report") != gone:
+            self.a_setting_changes({"ON_GONE": gone})
+        self.world.pass_time(4 * INTERVAL)
+
+    @rule(seconds=lengths)
+    def what_fires_is_mirrored(self, seconds: float) -> None:
+        # A silence of ours in IRM is renewed, runs out, or is taken back, in whatever comes next.
+        self.a_setting_changes({"ON_SILENCED": "silence", "DRY_RUN": "false"})
+        self._fire_and_silence("One", seconds)
+        self.world.pass_time(INTERVAL)
 
     @rule()
     def all_silences_end(self) -> None:
@@ -258,10 +319,12 @@ class Simulation(RuleBasedStateMachine):
         self._silences_end()
         self.run(self.one, *plans)
 
-    @rule(after=moments, event=events)
-    def all_silences_end_and_something_happens_meanwhile(self, after: int, event: tuple[Any, ...]) -> None:
+    @rule(moment=moments, event=events)
+    def all_silences_end_and_something_happens_meanwhile(
+        self, moment: tuple[int, str], event: tuple[Any, ...]
+    ) -> None:
         self._silences_end()
-        self.run(self.one, Plan(after, event=lambda: self.do(event)))
+        self.run(self.one, self._at(moment, lambda: self.do(event)))
 
     # Our service
 
@@ -269,9 +332,9 @@ class Simulation(RuleBasedStateMachine):
     def we_run_and_something_breaks(self, plans: list[Plan]) -> None:
         self.run(self.one, *plans)
 
-    @rule(after=moments, event=events)
-    def we_run_and_something_happens_meanwhile(self, after: int, event: tuple[Any, ...]) -> None:
-        self.run(self.one, Plan(after, event=lambda: self.do(event)))
+    @rule(moment=moments, event=events)
+    def we_run_and_something_happens_meanwhile(self, moment: tuple[int, str], event: tuple[Any, ...]) -> None:
+        self.run(self.one, self._at(moment, lambda: self.do(event)))
 
     @rule()
     def we_run(self) -> None:
@@ -293,8 +356,28 @@ class Simulation(RuleBasedStateMachine):
         if len(self.world.instances) > 1:
             self.judge.instance_gone(self.world.instances.pop())
         elif now:
-            self.judge.two_stores = True
-            self.world.instances.append(self.world.start("two", dict(SETTINGS)))
+            self._another_comes()
+
+    def _another_comes(self) -> None:
+        self.judge.another_came()
+        self.world.instances.append(self.world.start("two", dict(SETTINGS)))
+
+    @rule(name=names, after=st.integers(0, 20), end=st.booleans(), now=seldom)
+    def two_of_us_run_at_once(self, name: str, after: int, end: bool, now: bool) -> None:
+        if now and len(self.world.instances) == 1:
+            self._another_comes()
+        if len(self.world.instances) > 1:
+            self._fire_and_silence(name, _LONG)
+            self.run(self.one, Plan(after, event=self._another_runs))
+            if end:
+                self._silences_end()
+                self.run(self.one, Plan(after, event=self._another_runs))
+
+    @rule(after=st.integers(0, 20))
+    def our_other_process_takes_over(self, after: int) -> None:
+        # It shares our database, and remembers what it read when it last ran.
+        self.world.other_takes_over(self.one)
+        self.run(self.one, Plan(after, event=self._our_other_process_tries))
 
     @rule(now=seldom)
     def everything_becomes_quiet(self, now: bool) -> None:

@@ -6,7 +6,6 @@ open may stay what is a person's, and what we cannot prove to be gone.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tests.simulation.evidence import is_alive
@@ -27,7 +26,7 @@ QUIET = {"ON_GONE": "resolve", "ON_SILENCED": "resolve", "REPAGE": "true", "DRY_
 def until_quiet(world: World, judge: Judge) -> None:
     """Let everything become quiet, and blame what is left open without a live alert."""
     one = world.instances[0]
-    world.gossip.lag = timedelta()
+    world.let_gossip_take(0)
     for integration in world.integrations.values():
         if integration.maintenance_mode:
             world.irm.set_maintenance(integration, None)

@@ -42,7 +42,8 @@ class Record:
         self.leases: dict[str, datetime | None] = {}
         self.run_began: datetime = world.now
 
-    def _note_resolve(self, root: Group) -> None:
+    def _note_resolve(self, root: Group) -> list[tuple[str, set[str]]]:
+        unheard_at: list[tuple[str, set[str]]] = []
         standing: dict[Place, set[str]] = {}
         for place, fingerprint in at_places(self._world):
             standing.setdefault(place, set()).add(fingerprint)
@@ -55,6 +56,8 @@ class Record:
                 unheard = stream.firing | standing.get(stream.place, set())
                 made = Resolve(self._world.now, group.id, self._world.running, unheard, attached)
                 self.resolves[group.integration.id, stream.place] = made
+                unheard_at.append((group.integration.id, unheard))
+        return unheard_at
 
     def last_resolve(self, integration: Integration, fingerprint: str) -> Resolve | None:
         """Give our last resolve that left an alert unheard, at whatever place: routes may have moved it."""

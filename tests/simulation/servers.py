@@ -157,6 +157,11 @@ class Servers:
             peer.put_silence(replace(silence, ends_at=ends_at))
         self.observe()
 
+    def let_gossip_take(self, seconds: float) -> None:
+        """Let news take so long from peer to peer, those too that are on their way."""
+        self.gossip.lag = timedelta(seconds=seconds)
+        self.observe()
+
     def restart(self, number: int) -> None:
         """Restart a peer: it forgets all alerts until Prometheus sends them again."""
         number %= len(self.peers)

@@ -12,19 +12,42 @@ import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.simulation.contents import Contents
 from tests.simulation.machine import Simulation
 from tests.simulation.world import quiet_logs
 
 SEED = int(os.environ.get("SIMULATION_SEED", "20261124"))
-STEPS = int(os.environ.get("SIMULATION_STEPS", "5000"))
-"""How many steps each test plays at least."""
+STEPS_IN_ALL = 10_000
+"""How many steps the tests of this file and of `test_simulation_peers.py` play at least, together."""
+STEPS = {1: 6_000, 2: 4_000}
+"""How many of them with one peer of Alertmanager, and with two, whose steps cost more."""
 STEPS_OF_A_LIFE = 50
 LIVES = 10
+FLOORS = {
+    "resolve as SILENCED: resolved": 120,
+    "resolve as GONE: resolved": 60,
+    "silence: silenced": 180,
+    "unsilence: unsilenced": 50,
+    "repage: posted": 130,
+    "debts paid": 180,
+    "debts lapsed": 80,
+    "faults": 150,
+    "runs that died": 80,
+    "deaths between two commits": 10,
+    "runs with a fault that lived on": 40,
+    "later pages of lists": 1_000,
+    "events between two pages of a list": 10,
+    "runs refused because another went on": 30,
+    "runs of two that share no database, at once": 10,
+}
+"""What there is at least of each kind in so many steps as are played in all."""
 PHASES = (Phase.generate, Phase.shrink)
 
 
-def play(monkeypatch: pytest.MonkeyPatch, number_of_peers: int, number: int) -> int:
-    """Play some lives from a seed, and give the number of steps."""
+def play(
+    monkeypatch: pytest.MonkeyPatch, number_of_peers: int, number: int, contents: Contents | None = None
+) -> int:
+    """Play some lives from a seed, and give the number of steps; count in `contents` what they contained."""
     quiet_logs()
 
     class Life(Simulation):
@@ -32,6 +55,7 @@ def play(monkeypatch: pytest.MonkeyPatch, number_of_peers: int, number: int) -> 
 
     Life.monkeypatch = monkeypatch
     Life.number_of_peers = number_of_peers
+    Life.contents = Contents() if contents is None else contents
     print(f"\nSEED={number} PEERS={number_of_peers}")  # noqa: T201  whoever replays it needs it
     how = settings(
         max_examples=LIVES,
@@ -48,11 +72,18 @@ def play(monkeypatch: pytest.MonkeyPatch, number_of_peers: int, number: int) -> 
 
 
 def play_enough(monkeypatch: pytest.MonkeyPatch, number_of_peers: int) -> None:
-    """Play rounds from the seed on until there were enough steps."""
-    steps, number = 0, SEED
-    while steps < STEPS:
-        steps += play(monkeypatch, number_of_peers, number)
+    """Play rounds from the seed on until there were enough steps, and enough in them."""
+    steps, number, contents = 0, SEED, Contents()
+    while steps < STEPS[number_of_peers]:
+        steps += play(monkeypatch, number_of_peers, number, contents)
         number += 1
+    print(f"{steps} steps with {number_of_peers} peers\n{contents.told()}")  # noqa: T201  what passed is worth what it contained
+    floors = {what: floor * steps // STEPS_IN_ALL for what, floor in FLOORS.items()}
+    assert not contents.lacking(floors), contents.told()
+
+
+def test_enough_is_played() -> None:
+    assert sum(STEPS.values()) >= STEPS_IN_ALL
 
 
 @pytest.mark.timeout(900)

@@ -16,6 +16,7 @@ from tests.simulation.judge import Judge
 from tests.simulation.quiet import until_quiet
 from tests.simulation.servers import GROUP_INTERVAL, IRM_HOST, TOKEN
 from tests.simulation.wire import (
+    COMMIT,
     CRASH_AFTER,
     CRASH_BEFORE,
     CUT,
@@ -131,6 +132,20 @@ def test_a_process_that_died_begins_anew_with_what_it_had_written_down(bench: Be
     assert [debt.alert_group_id for debt in bench.world.ledger(one).debts if debt.is_open] == [group.id]
 
 
+def test_a_process_that_died_between_two_commits_begins_anew_with_those_it_made(bench: Bench) -> None:
+    group = bench.fire()
+    bench.world.silence({"alertname": "One"}, 1500)
+    one = bench.world.instances[0]
+    commits_of_a_run = 9
+    deaths = 0
+    for after in range(commits_of_a_run):
+        deaths += bench.world.run(one, Plan(after, CRASH_AFTER, path=COMMIT)) is None
+
+    assert deaths > 0
+    assert group.state == "resolved"
+    assert {debt.alert_group_id for debt in bench.world.ledger(one).debts if debt.is_open} == {group.id}
+
+
 def test_a_world_of_ours_in_which_nothing_goes_wrong_blames_nobody(bench: Bench) -> None:
     group = bench.fire()
     silence_id = bench.world.silence({"alertname": "One"}, 1500)
@@ -212,6 +227,73 @@ def test_a_page_that_was_not_due_is_noticed(bench: Bench) -> None:
     bench.ask("POST", bench.world.integrations["payments"].path, json=payload)
 
     assert "(d) One/a paged again" in bench.blamed()
+
+
+def test_a_silence_of_ours_that_runs_out_too_early_is_noticed(bench: Bench) -> None:
+    group = bench.fire()
+    bench.world.silence({"alertname": "One"}, 5400)
+    bench.ask("POST", f"/api/v1/alert_groups/{group.id}/silence/", json={"delay": 300})
+    bench.world.pass_time(60)
+    bench.judge.clean_runs.append((bench.world.now, "one"))
+    bench.world.instances[0].next_run += 3600
+    bench.world.pass_time(300)
+
+    assert f"(d) our silence of One {group.id} ran out" in bench.blamed()
+
+
+def test_a_silence_that_a_person_set_later_may_run_out(bench: Bench) -> None:
+    group = bench.fire()
+    bench.world.silence({"alertname": "One"}, 5400)
+    bench.ask("POST", f"/api/v1/alert_groups/{group.id}/silence/", json={"delay": 900})
+    bench.world.pass_time(10)
+    bench.world.irm.silence(group.id, by=bench.world.person, delay=200)
+    bench.judge.follow_leases()
+    bench.judge.clean_runs.append((bench.world.now, "one"))
+    bench.world.instances[0].next_run += 3600
+    bench.world.pass_time(300)
+
+    assert "ran out" not in bench.blamed()
+
+
+@pytest.mark.parametrize("action", ["unsilence", "unresolve"])
+def test_letting_speak_what_is_silenced_is_noticed(bench: Bench, action: str) -> None:
+    group = bench.fire()
+    bench.world.silence({"alertname": "One"}, 5400)
+    bench.world.irm.act(group.id, action.removeprefix("un"), by=bench.world.us, delay=3600)
+    bench.ask("POST", f"/api/v1/alert_groups/{group.id}/{action}/")
+
+    assert f"(d) {action} of {group.id}" in bench.blamed()
+
+
+def test_two_that_share_a_database_never_run_at_once(bench: Bench) -> None:
+    refused = []
+    one = bench.world.instances[0]
+    bench.world.run(one, Plan(2, event=lambda: refused.append(bench.world.other_is_refused(one))))
+
+    assert refused == [True]
+
+
+def test_what_is_paged_twice_by_two_of_us_is_excused_and_nothing_else(bench: Bench) -> None:
+    group = bench.fire()
+    bench.world.silence({"alertname": "One"}, 5400)
+    bench.run()
+    assert group.state == "resolved"
+    bench.judge.another_came()
+    path = bench.world.integrations["payments"].path
+    other = {"alertname": "Two", "instance": "a", "team": "a", "severity": "critical"}
+    twice = [one.payload for one in group.deliveries]
+    bench.world.fire(other)
+    bench.world.pass_time(60)
+    payload = bench.world.irm.groups()[-1].deliveries[-1].payload
+    bench.world.irm.resolve(bench.world.irm.groups()[-1].id, by=bench.world.person)
+    for one in (*twice, *twice, payload):
+        bench.world.time.sleep(30)
+        bench.judge.run_began = bench.world.now
+        bench.ask("POST", path, json=one)
+        bench.world.irm.resolve(bench.world.irm.groups()[-1].id, by=bench.world.person)
+
+    assert bench.blamed().count("paged again") == 1
+    assert "(d) Two/a paged again" in bench.blamed()
 
 
 def test_an_alert_is_known_by_the_same_fingerprint_everywhere(bench: Bench) -> None:

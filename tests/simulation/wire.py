@@ -7,10 +7,11 @@ the n-th request from now: an answer is lost after the act, or we die before or 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,10 @@ TIMEOUT_SECONDS = 10.0
 LOST, REFUSED, TIMED_OUT, TIMED_OUT_AFTER = "answer lost", "refused", "timed out", "timed out after the act"
 CUT, THROTTLED, BROKEN = "answer cut", "429", "500"
 CRASH_BEFORE, CRASH_AFTER = "crash before the act", "crash after the act"
+COMMIT = "a commit of ours"
+"""In place of an address: counts what we write to our database, and not requests."""
+LATER_PAGES = "&page="
+"""In place of an address: the second page of a list, and those after it."""
 FAULTS = (
     LOST,
     REFUSED,
@@ -111,6 +116,7 @@ class Wire:
         self._dead = False
         self.requests = 0
         self.faults = 0
+        self.later_pages = 0
         self.before: Callable[[Exchange], None] = lambda _: None
         self.done: Callable[[Exchange], None] = lambda _: None
         self.crashing: Event = lambda: None
@@ -123,6 +129,22 @@ class Wire:
         """Plan what happens at the next requests; what was planned before is forgotten."""
         self._plans = dict(enumerate(plans))
         self._counts = [0] * len(plans)
+
+    @contextlib.contextmanager
+    def without_plans(self) -> Iterator[None]:
+        """Let all go well for a while; what was planned goes on after it."""
+        plans, counts = self._plans, self._counts
+        self._plans, self._counts = {}, []
+        try:
+            yield
+        finally:
+            self._plans, self._counts = plans, counts
+
+    def committed(self) -> None:
+        """Let happen what is planned after what we have just written to our database: we die, or nothing."""
+        if not self._dead and self._due(COMMIT):
+            self.faults += 1
+            self._die()
 
     def disarm(self) -> None:
         """Let all go well from now on, with a process that lives."""
@@ -153,6 +175,7 @@ class Wire:
                 raise CrashError
             self.requests += 1
             due = self._due(str(request.url))
+            self.later_pages += LATER_PAGES in str(request.url)
             for one in due:
                 if one.event is not None:
                     one.event()
@@ -165,7 +188,7 @@ class Wire:
     def _due(self, url: str) -> list[Plan]:
         due = []
         for index, plan in self._plans.items():
-            if plan.path in url:
+            if plan.path in url and (plan.path == COMMIT) == (url == COMMIT):
                 if plan.after <= self._counts[index] < plan.after + plan.times:
                     due.append(plan)
                 self._counts[index] += 1
