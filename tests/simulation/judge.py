@@ -200,6 +200,7 @@ class Judge(Paging):
                 continue
             if resolve.attached or not self._readable(resolve.group_id) or not self._marked(resolve):
                 del self.resolves[key]
+                self.lost.add(key)
                 continue
             group = self._world.irm.group(resolve.group_id)
             resolve.alerts &= {

@@ -26,12 +26,16 @@ TOO_SHORT = timedelta(seconds=90)
 
 
 class Paging(Record):
-    """Looks at the pages that came since it last looked."""
+    """Looks at the pages that came since it last looked.
+
+    `lost` are the integrations and places of which a store that was lost alone knew that we had resolved them.
+    """
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
         self._pages_seen = 0
         self._shared: set[tuple[str, str]] = set()
+        self.lost: set[tuple[str, Place]] = set()
         self.violations: list[str] = []
         self.clean_runs: list[tuple[datetime, str]] = []
         self.faulty_until = self.obliged_since = world.now
@@ -65,13 +69,13 @@ class Paging(Record):
             )
 
     def _was_due(self, integration: Integration, place: Place, fingerprint: str) -> bool:
-        told_at, _ = self._told.get((integration.id, fingerprint), (LONG_AGO, ""))
+        told_at, group_id = self._told.get((integration.id, fingerprint), (LONG_AGO, ""))
         if self.is_in_doubt(integration, place, told_at):
             return True
         if (integration.id, place) not in self.resolves:
-            return False
+            # An older resolve of it may have been found, and a person has removed what was told since.
+            return (integration.id, place) in self.lost and not self._readable(group_id)
         resolve = self.last_resolve(integration, fingerprint) or self.resolves[integration.id, place]
-        told_at, group_id = self._told.get((integration.id, fingerprint), (LONG_AGO, ""))
         # What was told after the run began, or to an alert group that a person has removed, we cannot know.
         return told_at <= resolve.at or told_at >= self.run_began or not self._readable(group_id)
 
