@@ -36,7 +36,8 @@ class Adoption:
     """Looks for unknown debts in one run, and hands them to `commit`.
 
     `looked_at` names the alert groups whose notes were read already, and is added to. `unsure` says what could not be
-    found out; `goes_on` whether there is more to look at than one run may.
+    found out; `goes_on` whether there is more to look at than one run may; `in_doubt` names the alert groups whose
+    resolve is not to be settled yet, as what joined them could not be read.
     """
 
     observer: Observer
@@ -47,6 +48,7 @@ class Adoption:
     looked_at: set[str] = field(default_factory=set)
     unsure: str = ""
     goes_on: bool = False
+    in_doubt: frozenset[str] = frozenset()
 
     def look(self, ledger: Ledger, planned: Plan, *, within: timedelta) -> bool:
         """Tell whether there were any; `within` is how long ago what is to be adopted was resolved at most."""
@@ -93,6 +95,7 @@ class Adoption:
         looked_up = snapshots.found if snapshots else {}
         groups = [group for one in sorted(doubtful & settled) if (group := looked_up.get(one)) is not None]
         found, unread = self.observer.inquiry.delivered_into([one for one in groups if one.alerts_count > 1])
+        self.in_doubt = frozenset(group.id for group in unread)
         if unread:
             self.unsure = (
                 f"what joined {len(unread)} alert group(s) before they were resolved could not be read"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from alertsync.clients.peers import Peers
     from alertsync.clients.tally import Tally
     from alertsync.clock import Clock
-    from alertsync.models import Action, Ledger, Plan, Policy
+    from alertsync.models import Action, Debt, Ledger, Plan, Policy
     from alertsync.store import Store
 
 log = logging.getLogger(__name__)
@@ -166,6 +166,8 @@ class Attempt:
         if owes_more:
             # With the ledger as it was before, so that no run counts for two.
             planned = self._observer.look(self._ledger())
+        if adoption.in_doubt:
+            planned = _unsettled(planned, adoption.in_doubt)
         self._commit(planned.change)
         self._observer.remember(self._ledger())
         return planned
@@ -254,3 +256,16 @@ class Attempt:
             shown = self._to.alert_metrics
             page = metrics.render_alerts(seen.alertmanagers[0], shown.labels, shown.annotations)
             self._store.publish_decisions(run, page)
+
+
+def _unsettled(planned: Plan, in_doubt: frozenset[str]) -> Plan:
+    """Leave it in doubt that these alert groups were resolved, whatever else becomes of their debts."""
+
+    def doubted(debts: tuple[Debt, ...]) -> tuple[Debt, ...]:
+        return tuple(
+            msgspec.structs.replace(debt, resolved_at=None) if debt.alert_group_id in in_doubt else debt
+            for debt in debts
+        )
+
+    change = msgspec.structs.replace(planned.change, debts=doubted(planned.change.debts))
+    return msgspec.structs.replace(planned, debts=doubted(planned.debts), change=change)

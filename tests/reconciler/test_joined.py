@@ -66,8 +66,9 @@ def test_it_is_owed_although_the_answer_of_the_resolve_was_lost(
 
 
 @pytest.mark.parametrize("names", [("Cpu",), ("Disk", "Cpu"), ("Cpu", "Disk")])
+@pytest.mark.parametrize("unreadable", [False, True], ids=["read at once", "unreadable at first"])
 def test_it_is_owed_at_whichever_place_a_grouping_template_merges(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, names: tuple[str, ...]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, names: tuple[str, ...], *, unreadable: bool
 ) -> None:
     with bench(monkeypatch, tmp_path) as world:
         world.integration.grouping = "label:job"
@@ -85,6 +86,11 @@ def test_it_is_owed_at_whichever_place_a_grouping_template_merges(
         world.irm_server.inject(Fault("lost_answer", path="/resolve/"))
         world.run()
         assert (merged.state, len(merged.deliveries)) == ("resolved", 1 + len(names))
+        if unreadable:
+            world.irm_server.inject(Fault("status", path="/api/v1/alerts/", status=500, times=-1))
+            world.pass_time(60)
+            assert "could not be read" in world.run().message
+            world.irm_server.heal()
         world.pass_time(60)
         world.run()
         [_, newer] = world.irm.groups()
