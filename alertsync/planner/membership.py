@@ -128,7 +128,7 @@ def _member(sightings: list[Alert]) -> Member:
     """Judge an alert by all its sightings: the lightest sleep counts, and the silences that all of them name."""
     if len(sightings) == 1:
         [alert] = sightings
-        named = alert.silenced_by if len(alert.silenced_by) < 2 else tuple(sorted(set(alert.silenced_by)))  # noqa: PLR2004  one needs no order
+        named = tuple(sorted(set(alert.silenced_by)))
         return Member(alert.fingerprint, alert.status, alert.labels, named)
     alert = min(sightings, key=lambda one: one.status.sleep)
     silences = set(alert.silenced_by).intersection(*(one.silenced_by for one in sightings))
