@@ -69,7 +69,7 @@ class Judge(Paging):
             return
         self._seen.observe()
         group = self._world.irm.group(group_id)
-        window = CONFIRMED_AFTER_FAULTS if self.run_faults < self._world.wire.faults else CONFIRMED
+        window = self._window()
         for stream in streams(group):
             here = {fp for place, fp in at_places(self._world) if place == stream.place}
             for fingerprint in here | stream.firing:
@@ -82,6 +82,9 @@ class Judge(Paging):
                     self.blame(
                         f"(a) {action} of {group.title}{group_id}: {self.name_of(fingerprint)} is active since {since}"
                     )
+
+    def _window(self) -> timedelta:
+        return CONFIRMED_AFTER_FAULTS if self.run_faults < self._world.wire.faults else CONFIRMED
 
     # What IRM did
 
@@ -98,7 +101,7 @@ class Judge(Paging):
             for where, alerts in self._note_resolve(self._world.irm.group(parts[4])):
                 self.note_shared(where, alerts)
         elif parts[-2] in ("unsilence", "unresolve"):
-            self.check_speech(parts[4], parts[-2])
+            self.check_speech(parts[4], parts[-2], self._world.now - self._window())
         elif parts[-2] == "silence":
             self.leases[parts[4]] = self._world.irm.group(parts[4]).silenced_at
 

@@ -81,10 +81,13 @@ class Paging(Record):
 
     # What we let speak
 
-    def check_speech(self, group_id: str, action: str) -> None:
-        """Check an un-silence or un-resolve of ours: an alert of it, or of what is attached to it, is not silenced."""
+    def check_speech(self, group_id: str, action: str, known_at: datetime) -> None:
+        """Check an un-silence or un-resolve of ours: an alert of it, or of what is attached to it, is not silenced.
+
+        Of a silence made after `known_at` we could not know.
+        """
         groups = [one for one in self._world.irm.groups() if group_id in (one.id, one.root_id)]
-        if all(self._holds_silenced(group, self._world.now) for group in groups):
+        if all(self._holds_silenced(group, self._world.now, known_at) for group in groups):
             self.blame(f"(d) {action} of {group_id}, all of whose alerts are silenced")
 
     # What runs out
@@ -119,7 +122,7 @@ class Paging(Record):
         ):
             self.blame(f"(d) our silence of {group.title}{group.id} ran out, and its alerts are silenced")
 
-    def _holds_silenced(self, group: Group, at: datetime, known_at: datetime | None = None) -> bool:
+    def _holds_silenced(self, group: Group, at: datetime, known_at: datetime) -> bool:
         """Tell whether all alerts of a group were held at every peer, by silences as they were at `known_at`."""
         told = streams(group)
         places = {stream.place for stream in told}
@@ -127,7 +130,7 @@ class Paging(Record):
         members |= {fingerprint for stream in told for fingerprint in stream.firing}
         return bool(members) and all(self._is_silenced(fp, at, known_at) for fp in members)
 
-    def _is_silenced(self, fingerprint: str, at: datetime, known_at: datetime | None) -> bool:
+    def _is_silenced(self, fingerprint: str, at: datetime, known_at: datetime) -> bool:
         labels = self._world.fingerprints.get(fingerprint)
         peers = self._world.peers
         seen = [one for peer in peers for one in peer.alerts(lambda _: True)]
@@ -136,9 +139,9 @@ class Paging(Record):
         return all(
             any(
                 one.matches(labels)
-                and one.starts_at <= (known_at or at)
-                and one.ends_at > at + (TOO_SHORT if known_at else timedelta())
-                and (known_at is None or one.updated_at <= known_at)
+                and one.starts_at <= known_at
+                and one.updated_at <= known_at
+                and one.ends_at > at + TOO_SHORT
                 for one in peer.silences()
             )
             for peer in peers

@@ -260,9 +260,20 @@ def test_letting_speak_what_is_silenced_is_noticed(bench: Bench, action: str) ->
     group = bench.fire()
     bench.world.silence({"alertname": "One"}, 5400)
     bench.world.irm.act(group.id, action.removeprefix("un"), by=bench.world.us, delay=3600)
+    bench.world.time.sleep(60)
     bench.ask("POST", f"/api/v1/alert_groups/{group.id}/{action}/")
 
     assert f"(d) {action} of {group.id}" in bench.blamed()
+
+
+def test_letting_speak_what_was_silenced_a_moment_ago_is_not_blamed(bench: Bench) -> None:
+    group = bench.fire()
+    bench.world.irm.silence(group.id, by=bench.world.us, delay=3600)
+    bench.world.silence({"alertname": "One"}, 5400)
+    bench.world.time.sleep(1)
+    bench.ask("POST", f"/api/v1/alert_groups/{group.id}/unsilence/")
+
+    assert bench.blamed() == ""
 
 
 def test_two_that_share_a_database_never_run_at_once(bench: Bench) -> None:
