@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from alertsync.clients.peers import Peers
     from alertsync.clients.tally import Tally
     from alertsync.clock import Clock
-    from alertsync.models import Action, Debt, Ledger, Plan, Policy
+    from alertsync.models import Action, Debt, Ledger, Plan, Policy, Requests
     from alertsync.store import Store
 
 log = logging.getLogger(__name__)
@@ -239,13 +239,17 @@ class Attempt:
         )
 
     def _record(self, run: Run) -> None:
-        """Write down the run, and publish how things stand after it, unless it was to leave them alone."""
+        """Write down the run, publish how things stand after it, unless it was to leave them alone, and say so."""
         ledger, asked = self._ledger_after or self._store.ledger(), self._to.tally.take()
-        report.log_run(run, self._policy, ledger)
-        if not self._published or run.status is RunStatus.INTERRUPTED:
+        if self._published and run.status is not RunStatus.INTERRUPTED:
+            self._publish(run, ledger, asked)
+        else:
             self._store.save_run(report.abridged(run))
             self._store.count(asked)
-            return
+        # Last, so that whoever reads of it in the log finds it on every page.
+        report.log_run(run, self._policy, ledger)
+
+    def _publish(self, run: Run, ledger: Ledger, asked: Requests) -> None:
         standing = metrics.count(self._store.standing(patience=WAIT_SECONDS), run, ledger)
         standing = self._store.end_run(report.abridged(run), standing, asked)
         self._store.publish(

@@ -34,7 +34,7 @@ SABOTAGES = (
              f"{LATE}::test_a_resolve_that_a_list_that_lags_asked_for_leaves_the_debt_of_the_first"),
     Sabotage("what moves between two lists is forgotten", "planner/absence.py", "None if missed.missed else Sighting(missed.alive_at, missed=True)", "None",
              f"{LATE}::test_an_alert_group_that_moved_from_list_to_list_while_they_were_read_is_not_forgotten"),
-    Sabotage("a failed run lets the loop sleep", "reconciler.py", "if planned is None and status is RunStatus.FAILED:", "if False:",
+    Sabotage("a failed run lets the loop sleep", "attempt.py", "if planned is None and status is RunStatus.FAILED:", "if False:",
              f"{LATE}::test_a_run_that_could_not_look_is_followed_soon_when_something_is_owed"),
     Sabotage("the loop does not know what other runs want", "bootstrap.py", "wanted=lambda: services.store.standing().wake_at", "wanted=lambda: None",
              f"{LATE}::test_the_loop_wakes_for_what_a_run_that_a_person_asked_for_owes"),
