@@ -1,5 +1,6 @@
 """What tests of gunicorn's processes need: which of them answered, what they count, and whether two ran at once."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -148,12 +149,19 @@ def total(page: str, name: str, **labels: str) -> float:
 
 
 def counting_directory(pid: int) -> Path:
-    """Find the directory in which a worker counts its requests: it keeps a lock there."""
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        target = str(link.readlink())
-        if re.fullmatch(r".*/alertsync-[^/]+/\d+\.lock", target):
-            return Path(target).parent
-    raise AssertionError(f"process {pid} counts nowhere")
+    """Find the directory in which a worker counts its requests: it keeps a lock there, once it has begun to serve."""
+
+    def found() -> Path | None:
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                target = str(link.readlink())
+                if re.fullmatch(r".*/alertsync-[^/]+/\d+\.lock", target):
+                    return Path(target).parent
+        return None
+
+    directory = poll_until(found, within=20, what=f"process {pid} counts its requests")
+    assert directory is not None
+    return directory
 
 
 class Rising:
