@@ -7,30 +7,58 @@ through every client call: it bounds the run, and it ends waiting early when the
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from alertsync.errors import StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _SLICE = 0.2
 """Seconds a wait may go on after the process was asked to stop."""
 
 
-def _utc_now() -> datetime:
-    return datetime.now(tz=UTC)
+class _WallClock:
+    """The wall clock, which can be made to tick evenly for a while."""
+
+    def __init__(self) -> None:
+        self._since: tuple[datetime, float] | None = None
+
+    def __call__(self) -> datetime:
+        since = self._since
+        if since is None:
+            return datetime.now(tz=UTC)
+        return since[0] + timedelta(seconds=time.monotonic() - since[1])
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        self._since = datetime.now(tz=UTC), time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
 
 
 @dataclass(frozen=True)
 class Clock:
     """The wall clock (aware, UTC), the monotonic clock (seconds) and the way to wait."""
 
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = field(default_factory=_WallClock)
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """Let the wall clock tick evenly for the block, whoever sets it meanwhile.
+
+        Servers' times are carried on by what has passed on ours: a jump in the middle of a run would let silences
+        end, absences last and debts lapse that do not.
+        """
+        with self.now.steady() if isinstance(self.now, _WallClock) else nullcontext():
+            yield
 
 
 def never_stop() -> bool:

@@ -80,20 +80,22 @@ class Reconciler(Means):
         with all_held(self.lock_path, self.other_lock_path, self.clock, wait, self.should_stop) as taken:
             if not taken:
                 raise RunBusyError("another run is going on", retry_after=max(int(wait), 5))
-            policy = msgspec.structs.replace(self.policy, dry_run=self.policy.dry_run or dry_run, lifted=lift)
-            begun = Run(
-                run_id=run_id or new_run_id(self.clock.now()),
-                trigger=trigger,
-                dry_run=policy.dry_run,
-                status=RunStatus.RUNNING,
-                message="the run is going on",
-                started_at=self.clock.now(),
-                lifted=lift,
-            )
-            self.store.save_run(begun)
-            if started is not None:
-                started()
-            with _no_search_for_circles():
+            with self.clock.steady(), _no_search_for_circles():
+                policy = msgspec.structs.replace(
+                    self.policy, dry_run=self.policy.dry_run or dry_run, lifted=lift
+                )
+                begun = Run(
+                    run_id=run_id or new_run_id(self.clock.now()),
+                    trigger=trigger,
+                    dry_run=policy.dry_run,
+                    status=RunStatus.RUNNING,
+                    message="the run is going on",
+                    started_at=self.clock.now(),
+                    lifted=lift,
+                )
+                self.store.save_run(begun)
+                if started is not None:
+                    started()
                 return Attempt(self, policy, begun, published=not dry_run).finish()
 
     def explain(self, alert_group_id: str) -> Explanation:
