@@ -33,6 +33,8 @@ OURS = ("alertmanager_", "alertsync_")
 """How the names of our own metrics begin; they outlive every process, those of HTTP requests the workers only."""
 
 _numbers = itertools.count()
+_ROUNDING = 1e-6
+"""By how much a sum of seconds may differ that was added up in another order."""
 _COUNTING = ("counter", "histogram")
 _HOLD_AT_MOST_SECONDS = 30
 
@@ -178,7 +180,7 @@ class Rising:
         fell = {
             key: (before, now.get(key))
             for key, before in self._seen.items()
-            if key[0].startswith(self._prefixes) and now.get(key, -1.0) < before
+            if key[0].startswith(self._prefixes) and now.get(key, -1.0) < before - _ROUNDING
         }
         assert not fell, f"counters fell: {fell}"
         self._seen |= now

@@ -18,6 +18,7 @@ from tests.e2e.processes import (
     OURS,
     PATIENCE,
     Rising,
+    answers_of,
     assert_counters_tell_the_history,
     held,
     runs_begun,
@@ -90,7 +91,7 @@ def watch_runs(service: Service, world: World, number: int) -> list[float]:
 
 
 def until_its_clock_is_off_by(service: Service, seconds: float) -> None:
-    """Wait until the service lives at the other time, as the log tells of the question."""
+    """Wait until the service lives at the other time, as the log tells of the question; then ask each worker."""
 
     def off() -> float:
         assert service.get("/healthz").status_code == 200
@@ -98,6 +99,8 @@ def until_its_clock_is_off_by(service: Service, seconds: float) -> None:
         return asked.timestamp() - time.time()
 
     expect("the clock has jumped", lambda: abs(off() - seconds) < DAY, within=PATIENCE)
+    answers = answers_of(service, "/healthz", service.workers())
+    assert {one.status_code for one in answers.values()} == {200}
 
 
 def until_paged_anew(world: World, group: Group) -> None:
@@ -118,6 +121,7 @@ def test_a_wall_clock_that_jumps_stops_no_loop_loses_no_debt_and_pages_nobody(
     settings = {
         "RECONCILE_INTERVAL": str(INTERVAL),
         "WATCH_INTERVAL": "0",
+        "WEB_CONCURRENCY": "2",
         "ABSENCE_AFTER": "60",
         **clock.settings,
     }
