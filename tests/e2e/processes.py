@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import signal
@@ -97,11 +98,11 @@ def ask(service: Service, path: str, method: str = "GET", **options: Any) -> Ans
     headers = {"User-Agent": name, **options.pop("headers", {})}
     response = service.ask(method, path, headers=headers, **options)
 
-    def logged() -> list[Any]:
-        return [one for one in service.events("request") if one["user_agent"] == name]
+    def logged() -> list[str]:
+        return [line for line in service.log.split("\n")[:-1] if f'"{name}"' in line]
 
     (line,) = poll_until(logged, within=PATIENCE, what="the access log has the request")
-    return Answer(line["pid"], response)
+    return Answer(json.loads(line)["pid"], response)
 
 
 def answers_of(

@@ -29,6 +29,8 @@ from tests.store.test_faults import (
 
 LOOP = {"RECONCILE_INTERVAL": "0.5", "WATCH_INTERVAL": "0", "WEB_CONCURRENCY": "2"}
 
+pytestmark = pytest.mark.timeout(180)  # each takes seconds, where nothing else has to be done
+
 
 @pytest.fixture
 def world() -> Iterator[World]:

@@ -109,7 +109,7 @@ def until_paged_anew(world: World, group: Group) -> None:
     expect(f"{title} is paged again", lambda: world.irm.group(title) is not group, within=PATIENCE)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("days", [40, -40], ids=["forwards", "backwards"])
 def test_a_wall_clock_that_jumps_stops_no_loop_loses_no_debt_and_pages_nobody(
     tmp_path: Path, world: World, days: float
@@ -139,7 +139,7 @@ def test_a_wall_clock_that_jumps_stops_no_loop_loses_no_debt_and_pages_nobody(
         rising.look(service.metrics())
         pages = len(world.irm.model.pages)
 
-        for offset in (days * DAY, 0.0, days * DAY):
+        for offset in (days * DAY, 0.0):
             # In the middle of a run, which compares what it has read with what it is about to read.
             with held(world.alertmanager.server, "GET", "/alerts/groups") as hold:
                 assert hold.done.wait(PATIENCE)

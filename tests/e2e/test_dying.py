@@ -34,6 +34,8 @@ from tests.service import Service, run_records
 OF_TWO = {"WEB_CONCURRENCY": "2", "RECONCILE_INTERVAL": "0.5", "WATCH_INTERVAL": "0"}
 HTTP_REQUESTS = "flask_http_request_duration_seconds_count"
 
+pytestmark = pytest.mark.timeout(180)  # each takes seconds, where nothing else has to be done
+
 
 @pytest.fixture
 def world() -> Iterator[World]:
@@ -274,6 +276,7 @@ def test_a_leader_that_is_stopped_is_told_by_the_others_and_has_no_successor_whi
             while time.monotonic() < standing_by:
                 assert service.get("/healthz").status_code == 503
                 assert service.leader() == leader
+                time.sleep(0.1)  # who stands by asks for the lock each second
             assert len(service.events(LEADS)) == 1
             assert len(runs_begun(world)) == begun
             # It still leads: nobody else may.

@@ -26,6 +26,8 @@ LOOP = {"RECONCILE_INTERVAL": "0.5", "WATCH_INTERVAL": "0", "RECONCILE_WAIT": "0
 HANGS = 30
 """Seconds for which a server hangs: longer than anybody waits for it."""
 
+pytestmark = pytest.mark.timeout(180)  # each takes seconds, where nothing else has to be done
+
 
 @pytest.fixture
 def world() -> Iterator[World]:

@@ -40,6 +40,8 @@ HTTP_REQUESTS = "flask_http_request_duration_seconds_count"
 LIVE = ("alertsync_heartbeat_timestamp_seconds", "alertsync_next_run_timestamp_seconds")
 """What is read anew for each scrape, and moves meanwhile."""
 
+pytestmark = pytest.mark.timeout(180)  # each takes seconds, where nothing else has to be done
+
 
 @pytest.fixture
 def world() -> Iterator[World]:
