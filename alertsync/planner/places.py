@@ -23,14 +23,19 @@ class Places(msgspec.Struct, frozen=True):
 
 
 def places(group: AlertGroup, deliveries: Deliveries | None, policy: Policy) -> Places | None:
-    """Give the places of an alert group; None where they do not tell all that it rests on: a legacy alert names none."""
+    """Give the places of an alert group; None where they do not tell all that it rests on.
+
+    A legacy alert names no place. And where nothing is left firing, what is decided rests on what Alertmanager does not
+    hold, which only the whole of it can tell.
+    """
     streams = gather(group, deliveries, group.created_at, policy.max_deliveries).streams
     words = [stream.last_word for stream in streams]
     known = [(word.receiver, word.group_labels) for word in words if word is not None]
-    if not known or len(known) < len(words):
+    firing = frozenset[str]().union(*(stream.firing for stream in streams))
+    if not firing or len(known) < len(words):
         return None
     where = [one for number, one in enumerate(known) if one not in known[:number]]
-    return Places(tuple(where), frozenset().union(*(stream.firing for stream in streams)))
+    return Places(tuple(where), firing)
 
 
 def together(
