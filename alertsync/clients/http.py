@@ -225,7 +225,6 @@ class Http:
             timeout=seconds,
             stream=True,
             allow_redirects=False,
-            verify=self.endpoint.verify,
             cert=self.endpoint.cert,
         )
 
@@ -252,6 +251,12 @@ class Http:
             session.mount("http://", BoundedAdapter())
             session.mount("https://", BoundedAdapter())
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            # What the environment says of proxies and authorities, asked once: to look for it takes requests longer
+            # than all the rest that it does for a request.
+            found = session.merge_environment_settings(
+                self.endpoint.base_url, {}, None, self.endpoint.verify, None
+            )
+            session.proxies, session.verify, session.trust_env = found["proxies"], found["verify"], False
             self._local.session = session
         return session
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 
-from alertsync.metrics.text import render
+from alertsync.metrics.text import series
 from alertsync.models import AlertStatus
 
 if TYPE_CHECKING:
@@ -20,20 +20,19 @@ def render_alerts(snapshot: AlertmanagerSnapshot, labels: Sequence[str], annotat
 
     `labels` and `annotations` name what each series carries; empty where an alert lacks it.
     """
+    names = ("fingerprint", "state", *labels, *annotations)
     family = GaugeMetricFamily(
         "alertmanager_alert_state",
         "Alerts in Alertmanager: 1 while active, 0 while silenced, inhibited or muted (see the label state).",
-        labels=("fingerprint", "state", *labels, *annotations),
+        labels=names,
     )
-    for alert in _each_once(snapshot):
-        values = (
-            *(alert.labels.get(name, "") for name in labels),
-            *(alert.annotations.get(name, "") for name in annotations),
-        )
-        family.add_metric(
-            (alert.fingerprint, alert.status.value, *values), float(alert.status is AlertStatus.ACTIVE)
-        )
-    return render([family])
+    return series(family, names, (_row(alert, labels, annotations) for alert in _each_once(snapshot)))
+
+
+def _row(alert: Alert, labels: Sequence[str], annotations: Sequence[str]) -> tuple[Sequence[str], float]:
+    carried = [alert.labels.get(name, "") for name in labels]
+    carried += [alert.annotations.get(name, "") for name in annotations]
+    return (alert.fingerprint, alert.status, *carried), float(alert.status is AlertStatus.ACTIVE)
 
 
 def _each_once(snapshot: AlertmanagerSnapshot) -> Iterable[Alert]:

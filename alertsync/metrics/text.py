@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from io import BytesIO
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -28,12 +30,38 @@ def render(families: Iterable[Metric]) -> bytes:
     return "".join(line for family in families for line in _lines(family)).encode()
 
 
-def _lines(family: Metric) -> Iterator[str]:
+def series(family: Metric, labels: Sequence[str], rows: Iterable[tuple[Sequence[str], float]]) -> bytes:
+    """Render a family of a great many samples; each row gives the values of its labels, and its own.
+
+    As `render` would, had they been added to the family one by one, which takes several times as long.
+    """
+    page = BytesIO()
+    page.write(_head(family).encode())
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    pairs = ",".join(labels[one] + '="%s"' for one in order)
+    form = f"{family.name}{{{pairs}}} %s\n"
+    for values, value in rows:
+        line = form % (*[_quoted(values[one]) for one in order], _number(value))
+        page.write(line.encode())
+    return page.getvalue()
+
+
+def _head(family: Metric) -> str:
     name = f"{family.name}_total" if family.type == "counter" else family.name
-    yield f"# HELP {name} {_escaped(family.documentation)}\n# TYPE {name} {family.type}\n"
+    return f"# HELP {name} {_escaped(family.documentation)}\n# TYPE {name} {family.type}\n"
+
+
+def _lines(family: Metric) -> Iterator[str]:
+    yield _head(family)
     for sample in family.samples:
         pairs = ",".join(f'{label}="{_quoted(value)}"' for label, value in sorted(sample.labels.items()))
-        yield f"{sample.name}{f'{{{pairs}}}' if pairs else ''} {floatToGoString(sample.value)}\n"  # type: ignore[no-untyped-call]  # it has no types
+        yield f"{sample.name}{f'{{{pairs}}}' if pairs else ''} {_number(sample.value)}\n"
+
+
+@functools.lru_cache(maxsize=256)
+def _number(value: float) -> str:
+    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]  # it has no types
+    return text
 
 
 def _escaped(text: str) -> str:
@@ -41,4 +69,6 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return _escaped(text).replace('"', r"\"")
+    if "\\" in text or "\n" in text or '"' in text:
+        return _escaped(text).replace('"', r"\"")
+    return text

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from alertsync.models import AlertStatus, OwedAlert, Owing, Webhook
-from alertsync.planner.membership import place
+from alertsync.planner.evidence import place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -89,7 +89,9 @@ def _by_members(
     """Judge an alert group by what one peer says of its members."""
     found = view.alerts.membership(own)
     members = found.members
-    counts = {status: sum(member.status is status for member in members) for status in AlertStatus}
+    counts = dict.fromkeys(AlertStatus, 0)
+    for member in members:
+        counts[member.status] += 1
     silences = view.silences.holding(members)
 
     def decision(kind: DecisionKind, reason: str) -> Decision:
@@ -132,7 +134,7 @@ def _silenced(decision: Decision, found: Membership, view: View, context: Contex
 def _together(said: Sequence[Decision], context: Context) -> Decision:
     """Make one decision of what each peer says: they must agree, and those that speak less must be heard."""
     kinds = {decision.kind for decision in said}
-    if kinds == {DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING}:
+    if len(said) > 1 and kinds == {DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING}:
         return next(decision for decision in said if decision.kind is DecisionKind.SILENCE_ENDING)
     if len(kinds) > 1:
         views = [

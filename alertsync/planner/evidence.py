@@ -16,16 +16,26 @@ import msgspec
 from alertsync.models import LegacyAlert, Unreadable, Webhook
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from alertsync.models import AlertGroup, Deliveries, Delivery
+
+
+Place = tuple[str, frozenset[tuple[str, str]]]
+"""A receiver and the labels it groups by."""
+
+
+def place(receiver: str, labels: Mapping[str, str]) -> Place:
+    """Make a place that can be looked up."""
+    return receiver, frozenset(labels.items())
 
 
 class Stream(msgspec.Struct, frozen=True, gc=False):
     """The deliveries of one (externalURL, groupKey): the newest, and every fingerprint left firing.
 
-    `last_word` is None for a legacy alert, which names no receiver and no labels. `last_at` is when the newest
-    delivery arrived, by IRM's clock; `cut` whether `max_alerts` cut alerts from any of them.
+    `last_word` is None for a legacy alert, which names no receiver and no labels, and so no place (`where`).
+    `last_at` is when the newest delivery arrived, by IRM's clock; `cut` whether `max_alerts` cut alerts from any of
+    them.
     """
 
     external_url: str | None
@@ -33,6 +43,7 @@ class Stream(msgspec.Struct, frozen=True, gc=False):
     firing: frozenset[str]
     last_at: datetime
     cut: bool = False
+    where: Place | None = None
 
     @property
     def fires(self) -> bool:
@@ -89,6 +100,9 @@ def told(deliveries: Deliveries) -> tuple[Stream, ...]:
 
 
 def _streams(deliveries: Sequence[Delivery], *, whole: bool) -> Evidence:
+    if len(deliveries) == 1 and isinstance(only := deliveries[0].content, Webhook):
+        # Nearly every alert group is such a one, in every plan.
+        return Evidence((_stream(deliveries[0], only.firing, cut=only.truncated > 0),), whole=whole)
     newest: dict[tuple[str | None, str], Delivery] = {}
     said: dict[tuple[str | None, str], dict[str, bool]] = {}
     cut: set[tuple[str | None, str]] = set()
@@ -103,7 +117,9 @@ def _streams(deliveries: Sequence[Delivery], *, whole: bool) -> Evidence:
         # Newest first: what a newer delivery said of a fingerprint stands.
         for fingerprint, firing in _statuses(content).items():
             said.setdefault(key, {}).setdefault(fingerprint, firing)
-    streams = tuple(_stream(delivery, said.get(key, {}), cut=key in cut) for key, delivery in newest.items())
+    streams = tuple(
+        _stream(delivery, _firing(said.get(key, {})), cut=key in cut) for key, delivery in newest.items()
+    )
     return Evidence(streams=streams, whole=whole)
 
 
@@ -119,8 +135,11 @@ def _statuses(content: Webhook | LegacyAlert) -> dict[str, bool]:
     return dict.fromkeys(content.resolved, False) | dict.fromkeys(content.firing, True)
 
 
-def _stream(newest: Delivery, said: dict[str, bool], *, cut: bool) -> Stream:
-    firing = frozenset(fingerprint for fingerprint, fires in said.items() if fires)
+def _firing(said: dict[str, bool]) -> frozenset[str]:
+    return frozenset(fingerprint for fingerprint, fires in said.items() if fires)
+
+
+def _stream(newest: Delivery, firing: frozenset[str], *, cut: bool) -> Stream:
     word = newest.content if isinstance(newest.content, Webhook) else None
     return Stream(
         external_url=word.external_url if word else None,
@@ -128,4 +147,5 @@ def _stream(newest: Delivery, said: dict[str, bool], *, cut: bool) -> Stream:
         firing=firing,
         last_at=newest.created_at,
         cut=cut,
+        where=place(word.receiver, word.group_labels) if word else None,
     )

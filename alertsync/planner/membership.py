@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from alertsync.models import Member
+from alertsync.planner.evidence import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Sequence
 
     from alertsync.models import AggregationGroup, Alert, AlertmanagerSnapshot
-    from alertsync.planner.evidence import Stream
+    from alertsync.planner.evidence import Place, Stream
 
 
 class Membership(msgspec.Struct, frozen=True, gc=False):
@@ -32,10 +33,6 @@ class Membership(msgspec.Struct, frozen=True, gc=False):
     members: tuple[Member, ...]
     absent: frozenset[str]
     nameless: int = 0
-
-
-Place = tuple[str, frozenset[tuple[str, str]]]
-"""A receiver and the labels it groups by."""
 
 
 class AlertIndex:
@@ -76,8 +73,10 @@ class AlertIndex:
         sightings = self._by_fingerprint.get(fingerprint)
         return _member(sightings) if sightings else None
 
-    def membership(self, streams: Iterable[Stream]) -> Membership:
+    def membership(self, streams: Sequence[Stream]) -> Membership:
         """Find the members of an alert group with these streams."""
+        if len(streams) == 1:
+            return self._of_one(streams[0])
         found: dict[str, list[Alert]] = {}
         absent: set[str] = set()
         nameless = 0
@@ -93,11 +92,29 @@ class AlertIndex:
         members = tuple(_member(found[fingerprint]) for fingerprint in sorted(found))
         return Membership(members=members, absent=frozenset(absent), nameless=nameless)
 
+    def _of_one(self, stream: Stream) -> Membership:
+        """Find the members of an alert group that holds one stream, as nearly all do."""
+        here = self.at(stream.where) if stream.where is not None else {}
+        absent: list[str] = []
+        elsewhere: dict[str, Member] = {}
+        for fingerprint in stream.firing - here.keys():
+            member = self.anywhere(fingerprint)
+            if member is None:
+                absent.append(fingerprint)
+            else:
+                elsewhere[fingerprint] = member
+        found = here | elsewhere if elsewhere else here
+        return Membership(
+            members=tuple(found[name] for name in sorted(found)) if len(found) > 1 else tuple(found.values()),
+            absent=frozenset(absent),
+            nameless=stream.last_word.truncated if stream.last_word and not here else 0,
+        )
+
     def _at_place(self, stream: Stream) -> dict[str, list[Alert]]:
-        if stream.last_word is None:
+        if stream.where is None:
             return {}
         here: dict[str, list[Alert]] = {}
-        for alert in self._by_place.get(place(stream.last_word.receiver, stream.last_word.group_labels), ()):
+        for alert in self._by_place.get(stream.where, ()):
             here.setdefault(alert.fingerprint, []).append(alert)
         return here
 
@@ -117,11 +134,6 @@ class Indexes:
         if made is None or made[0] is not snapshot.groups:
             made = self._made[snapshot.peer] = (snapshot.groups, AlertIndex(snapshot))
         return made[1]
-
-
-def place(receiver: str, labels: Mapping[str, str]) -> Place:
-    """Make a place that can be looked up."""
-    return receiver, frozenset(labels.items())
 
 
 def _member(sightings: list[Alert]) -> Member:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alertsync.models import Debt, OwedAlert
-from alertsync.planner.membership import place
+from alertsync.planner.evidence import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

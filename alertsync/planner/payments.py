@@ -78,6 +78,9 @@ class Payments:
         self._unread: dict[_Where, list[AlertGroup]] = {}
         self._telling: dict[tuple[str, str], str] | None = None
         self.open = frozenset(group.id for group in snapshots.irm.alert_groups)
+        if not any(debt.is_open for debt in context.ledger.debts):
+            # Nobody will ask, and there are thousands of them.
+            return
         later = (
             group for groups in snapshots.later.values() for group in groups if group.id not in self.open
         )

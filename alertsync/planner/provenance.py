@@ -13,10 +13,7 @@ which ours is quiet.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from alertsync.models import Address, Webhook
 
@@ -56,21 +53,29 @@ def learn(
     snapshots: Snapshots, remembered: Mapping[str, Address], peers: Sequence[AlertIndex], policy: Policy
 ) -> tuple[dict[str, Address], frozenset[str]]:
     """Give what is known of each address now, and those whose deliveries are ours."""
-    addresses = dict(remembered)
-    named: dict[str, set[str]] = defaultdict(set)
+    seen: dict[str, datetime] = {}
+    namer: dict[str, str] = {}
+    known: set[str] = set()
+    rivals: set[str] = set()
     for delivery in _deliveries(snapshots):
         content = delivery.content
-        if isinstance(content, Webhook):
-            addresses[content.external_url] = _seen(addresses.get(content.external_url), delivery.created_at)
-            for fingerprint in content.firing:
-                named[fingerprint].add(content.external_url)
-    for fingerprint, urls in named.items():
-        known = any(fingerprint in peer for peer in peers)
-        for url in urls:
-            address = addresses[url]
-            addresses[url] = msgspec.structs.replace(
-                address, known=address.known or known, rival=address.rival or len(urls) > 1
-            )
+        if not isinstance(content, Webhook):
+            continue
+        url = content.external_url
+        seen[url] = max(seen.get(url, delivery.created_at), delivery.created_at)
+        for fingerprint in content.firing:
+            if (other := namer.setdefault(fingerprint, url)) != url:
+                rivals |= {url, other}
+            if url not in known and any(fingerprint in peer for peer in peers):
+                known.add(url)
+    addresses = dict(remembered)
+    for url, at in seen.items():
+        address = addresses.get(url, Address(seen_at=at))
+        addresses[url] = Address(
+            seen_at=max(address.seen_at, at),
+            known=address.known or url in known,
+            rival=address.rival or url in rivals,
+        )
     if policy.external_urls:
         return addresses, policy.external_urls
     return addresses, _learned(addresses, len(snapshots.configured))
@@ -81,12 +86,6 @@ def _learned(addresses: Mapping[str, Address], peers: int) -> frozenset[str]:
     rivals = {url for url, address in addresses.items() if address.rival}
     suspect = rivals if len(rivals) > peers else set()
     return frozenset(url for url, address in addresses.items() if address.known and url not in suspect)
-
-
-def _seen(address: Address | None, at: datetime) -> Address:
-    if address is None:
-        return Address(seen_at=at)
-    return msgspec.structs.replace(address, seen_at=at) if at > address.seen_at else address
 
 
 def _deliveries(snapshots: Snapshots) -> Iterator[Delivery]:

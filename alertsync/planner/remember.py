@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from alertsync.models import DecisionKind
-from alertsync.planner.membership import Place, place
+from alertsync.planner.evidence import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from alertsync.models import AlertGroup, Debt, Decision, Ledger
     from alertsync.planner.context import Context
-    from alertsync.planner.evidence import Stream
+    from alertsync.planner.evidence import Place, Stream
 
 _SILENCED = frozenset({DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING})
 _OPEN = _SILENCED | {DecisionKind.CONSISTENT, DecisionKind.PARTIALLY_SILENCED, DecisionKind.MUTED}
@@ -107,9 +107,7 @@ def _as(decision: Decision, kind: DecisionKind, reason: str) -> Decision:
 
 
 def _places(own: Sequence[Stream]) -> set[Place]:
-    return {
-        place(one.last_word.receiver, one.last_word.group_labels) for one in own if one.last_word is not None
-    }
+    return {one.where for one in own if one.where is not None}
 
 
 def _newest(
