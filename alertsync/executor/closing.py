@@ -2,7 +2,8 @@
 
 All debts of a run are committed in one transaction before its first request. A marker note stands in IRM before
 the resolve, so that even a lost ledger can be made anew. If the answer of a resolve is lost, its debt stays in
-doubt, and the next run looks at the alert group to settle it.
+doubt, and the next run looks at the alert group to settle it. So it is with the few whose truth waits to be written
+together with that of others, should the process die first.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _CLOCK_ERROR = timedelta(seconds=1)
 """IRM's `Date` is cut to whole seconds: what arrived in that second may have come before the resolve."""
 
 
+_TOGETHER_SECONDS = 0.5
+"""How long what is known of one resolve may wait to be written with that of others: a commit waits for the disk."""
 _PERHAPS_OURS = frozenset({Outcome.RESOLVED, Outcome.ALREADY_RESOLVED})
 _LOOK_SECONDS = 15.0
 _STOPPING = "alertsync is stopping, and this was not begun"
@@ -54,6 +57,8 @@ class Closing:
         self._before: dict[str, Debt] = {}
         self._in_doubt = False
         self._doubtful: set[str] = set()
+        self._unwritten: list[Debt] = []
+        self._unwritten_since = 0.0
 
     def prepare(self, decisions: Sequence[Decision]) -> None:
         """Write down what all these resolves will owe, before the first of them."""
@@ -90,9 +95,9 @@ class Closing:
         return action
 
     def clear(self) -> None:
-        """Write down that resolves which did not happen owe nothing."""
-        if self._void:
-            self._hands.commit(LedgerChange(debts=tuple(self._void)))
+        """Write down what is not written yet, and that resolves which did not happen owe nothing."""
+        if self._unwritten or self._void:
+            self._hands.commit(LedgerChange(debts=(*self._unwritten, *self._void)))
 
     def _resolve(self, decision: Decision) -> tuple[Outcome, str, str]:
         """Resolve, in a few attempts if need be.
@@ -163,9 +168,13 @@ class Closing:
         self._write(joined or owed, exactly or at)
 
     def _write(self, debts: Iterable[Debt], at: datetime) -> None:
-        self._hands.commit(
-            LedgerChange(debts=tuple(msgspec.structs.replace(debt, resolved_at=at) for debt in debts))
-        )
+        now = self._hands.clock.monotonic()
+        if not self._unwritten:
+            self._unwritten_since = now
+        self._unwritten += [msgspec.structs.replace(debt, resolved_at=at) for debt in debts]
+        if now - self._unwritten_since >= _TOGETHER_SECONDS:
+            self._hands.commit(LedgerChange(debts=tuple(self._unwritten)))
+            self._unwritten.clear()
 
     def _it_was_us(self) -> tuple[Outcome, str, str]:
         return Outcome.RESOLVED, "an answer was lost, but it is resolved", self._note_state()
