@@ -47,6 +47,12 @@ worker_class = ProblemWorker
 graceful_timeout = int(_settings.irm.timeout) + 20
 timeout = 60
 keepalive = 5
+# Whom to believe about clients is said by TRUSTED_PROXIES alone: gunicorn would believe whoever is on this host.
+forwarded_allow_ips = ""
+# What a request may bring before anything of ours has looked at it, in bytes and in headers.
+limit_request_line = 4094
+limit_request_field_size = 8190
+limit_request_fields = 100
 # The heartbeat of workers lives in memory: a slow disk must not kill a worker.
 worker_tmp_dir = _memory
 control_socket_disable = True

@@ -63,7 +63,7 @@ def build(
     for name in config.without_effect():
         log.warning("%s is set, but has no effect in this version", name)
     if stay_up:
-        for warning in config.warnings(settings):
+        for warning in filter(None, (*config.warnings(settings), config.openness(settings))):
             log.warning("%s", warning)
     clock = clock or Clock()
     directory = Path(os.environ.get(RUNTIME_DIR) or settings.state_dir)

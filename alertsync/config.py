@@ -19,7 +19,7 @@ from alertsync import config_parsers as parse
 from alertsync.errors import ConfigError
 from alertsync.models import Policy
 from alertsync.redaction import remember
-from alertsync.settings import AlertmanagerSettings, IrmSettings, Secret, Settings
+from alertsync.settings import AlertmanagerSettings, IrmSettings, Secret, Settings, WebSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,17 +93,17 @@ class _Reader:
             raise ConfigError(self.problems)
 
 
-_LATER = ("WEB_USERNAME", "WEB_PASSWORD", "TRIGGER_TOKEN", "DATABASE_URL")
+_LATER = ("DATABASE_URL",)
 
 
 def without_effect() -> list[str]:
-    """Name what is set and belongs to a later version: nobody shall believe that a password guards the service."""
+    """Name what is set and belongs to a later version: nobody shall believe that it does something."""
     return [name for base in _LATER for name in (base, f"{base}_FILE") if os.environ.get(name, "").strip()]
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Say what is allowed, and yet hardly meant: settings under which pages may be missing or late."""
-    found = []
+    """Say what is allowed, and yet hardly meant: settings under which pages may be missing or late, or secrets guessed."""
+    found = _guessable(settings.web)
     policy, lease = settings.policy, settings.policy.silence_lease.total_seconds()
     if policy.on_silenced == "resolve" and not policy.repage:
         found.append(
@@ -123,12 +123,31 @@ def warnings(settings: Settings) -> list[str]:
     return found
 
 
+def openness(settings: Settings) -> str:
+    """Say that nothing guards the service; "" if something does."""
+    if not settings.web.open:
+        return ""
+    return (
+        "anybody who reaches alertsync can read its pages and trigger runs: set WEB_USERNAME and WEB_PASSWORD for people, "
+        "TRIGGER_TOKEN for scripts, or let nobody else reach its port"
+    )
+
+
+def _guessable(web: WebSettings) -> list[str]:
+    return [
+        f"{name} has fewer than {least} characters, and nothing but its length keeps it from being guessed: take a longer one"
+        for name, secret, least in (("WEB_PASSWORD", web.password, 12), ("TRIGGER_TOKEN", web.token, 16))
+        if secret is not None and len(secret.value) < least
+    ]
+
+
 def load() -> Settings:
     """Read every setting from the environment; raise `ConfigError` that names all that are wrong."""
     read = _Reader()
     settings = Settings(
         alertmanager=_alertmanager(read),
         irm=_irm(read),
+        web=_web(read),
         policy=_policy(read),
         interval=read.seconds("RECONCILE_INTERVAL", 0),
         reconcile_wait=read.seconds("RECONCILE_WAIT", 30),
@@ -158,12 +177,9 @@ def load() -> Settings:
 
 
 def _alertmanager(read: _Reader) -> AlertmanagerSettings:
-    username, password = read.text("ALERTMANAGER_USERNAME"), read.secret("ALERTMANAGER_PASSWORD")
+    username, password = _user(read, "ALERTMANAGER")
     token = read.secret("ALERTMANAGER_TOKEN")
     cert, key = read.file("ALERTMANAGER_CERT_FILE"), read.file("ALERTMANAGER_KEY_FILE")
-    if (username is None) != (password is None) and not _misread(read, "ALERTMANAGER_PASSWORD"):
-        missing = "ALERTMANAGER_USERNAME" if username is None else "ALERTMANAGER_PASSWORD"
-        read.problems[missing] = "is missing: basic auth wants both a user name and a password"
     if username is not None and token is not None:
         read.problems["ALERTMANAGER_TOKEN"] = (
             "set either a bearer token or a user name and password, not both"
@@ -185,8 +201,33 @@ def _alertmanager(read: _Reader) -> AlertmanagerSettings:
     )
 
 
-def _misread(read: _Reader, name: str) -> bool:
-    return name in read.problems or f"{name}_FILE" in read.problems
+def _user(read: _Reader, prefix: str) -> tuple[str | None, Secret | None]:
+    """Read a user name and its password, of which neither makes sense alone."""
+    names = f"{prefix}_USERNAME", f"{prefix}_PASSWORD"
+    username, password = read.text(names[0]), read.secret(names[1])
+    misread = any(name in read.problems for name in (names[1], f"{names[1]}_FILE"))
+    if (username is None) != (password is None) and not misread:
+        missing = names[0] if username is None else names[1]
+        read.problems[missing] = "is missing: basic auth wants both a user name and a password"
+    return username, password
+
+
+def _web(read: _Reader) -> WebSettings:
+    username, password = _user(read, "WEB")
+    if username is not None and (":" in username or not username.isprintable()):
+        read.problems["WEB_USERNAME"] = (
+            "holds a colon or a control character, which no browser can send: wants a name without"
+        )
+    token = read.secret("TRIGGER_TOKEN")
+    for name, secret in (("WEB_PASSWORD", password), ("TRIGGER_TOKEN", token)):
+        if secret is not None and (problem := parse.short_problem(secret.value)):
+            read.problems[name] = problem
+    return WebSettings(
+        username=username,
+        password=password,
+        token=token,
+        trusted_proxies=read.get("proxies", "TRUSTED_PROXIES", 0),
+    )
 
 
 def _irm(read: _Reader) -> IrmSettings:

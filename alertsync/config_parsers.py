@@ -22,6 +22,7 @@ _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _MAX_SECONDS = 30 * 86400
 _MAX_SECRET_FILE = 65536
 _MAX_PEERS = 16
+_LEAST_SECRET = 4
 OWN_LABELS = frozenset({"fingerprint", "state"})
 """The labels that `alertmanager_alert_state` always has."""
 
@@ -222,6 +223,7 @@ PARSERS: dict[str, Callable[..., Any]] = {
     ),
     "page_size": _whole(1, 1000, "a count of alert groups"),
     "count": _whole(1, 1_000_000, "a count"),
+    "proxies": _whole(0, 16, "a count of proxies"),
     "log_level": _choice("debug", "info", "warning", "error"),
     "log_format": _choice("json", "text"),
 }
@@ -250,6 +252,13 @@ def secret_problem(value: str, *, one_word: bool) -> str:
     if one_word and not value.isascii():
         return "holds a character that no HTTP header can carry: wants the secret as it was issued"
     return ""
+
+
+def short_problem(value: str) -> str:
+    """Tell why a secret that lets others in is too short to be one, without showing it; "" if it is not."""
+    if len(value) >= _LEAST_SECRET:
+        return ""
+    return f"has fewer than {_LEAST_SECRET} characters, and could not even be struck out of the log: wants a long one"
 
 
 def file_problem(path: str) -> str:

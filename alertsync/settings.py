@@ -73,6 +73,32 @@ class IrmSettings:
 
 
 @dataclass(frozen=True)
+class WebSettings:
+    """Who may use the pages and the API, and how many proxies in front tell the truth about where they come from.
+
+    `username` and `password` are both there or both None; either they or the `token` let somebody in.
+    """
+
+    username: str | None
+    password: Secret | None
+    token: Secret | None
+    trusted_proxies: int
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody who reaches the service may use it."""
+        return self.password is None and self.token is None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, in each form in which it travels."""
+        held = tuple(secret.value for secret in (self.password, self.token) if secret is not None)
+        if self.username is not None and self.password is not None:
+            return (*held, basic(self.username, self.password.value))
+        return held
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings; durations in seconds unless they are timedelta.
 
@@ -81,6 +107,7 @@ class Settings:
 
     alertmanager: AlertmanagerSettings
     irm: IrmSettings
+    web: WebSettings
     policy: Policy
     interval: float
     reconcile_wait: float
@@ -102,4 +129,4 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the log to strike out."""
-        return (*self.alertmanager.secrets, *self.irm.secrets)
+        return (*self.alertmanager.secrets, *self.irm.secrets, *self.web.secrets)

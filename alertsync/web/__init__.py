@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, jsonify, redirect, request, url_for
 
 import alertsync
-from alertsync.web import alerts, explain, history, links, probes, problems, reconcile, security
+from alertsync.web import (
+    access,
+    alerts,
+    explain,
+    history,
+    links,
+    probes,
+    problems,
+    proxies,
+    reconcile,
+    security,
+)
+from alertsync.web.http_metrics import HttpMetrics
 from alertsync.web.triggers import Triggers
 
 if TYPE_CHECKING:
@@ -44,8 +56,12 @@ def create_app(services: Services) -> Flask:
     app.extensions[_EXTENSION] = services
     links.register(app)
     problems.register(app)
+    # First of all that sees a request, so that those that are refused are measured too.
+    http_metrics = HttpMetrics(app)
+    proxies.register(app, services.settings.web.trusted_proxies)
+    access.register(app, services, http_metrics)
     security.register(app)
-    probes.register(app, services)
+    probes.register(app, services, http_metrics)
     app.register_blueprint(reconcile.blueprint(services, Triggers(services)))
     app.register_blueprint(history.blueprint(services))
     app.register_blueprint(explain.blueprint(services))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from alertsync.models import Policy, Standing
     from alertsync.services import Services
+    from alertsync.settings import WebSettings
 
 _MAX_READ = 100
 _MAX_SHOWN = 10
@@ -79,7 +80,7 @@ def of(services: Services, *, curl: str) -> Attention:
         mode=_mode(services.settings.policy),
         degraded=degraded(services, standing),
         cannot_act=standing.cannot_act,
-        brakes=tuple(_engaged(brake, curl) for brake in sorted(standing.brakes)),
+        brakes=tuple(_engaged(brake, curl, services.settings.web) for brake in sorted(standing.brakes)),
         due=standing.due,
         owed=standing.debts.get(Owing.OWED, 0),
         leases=standing.leases,
@@ -92,7 +93,7 @@ def curl(request: Request) -> str:
     """Give the command that triggers a run at the address that this request used."""
     # What a client calls our host ends in a command that somebody may paste into a shell.
     host = request.host if _HOST.fullmatch(request.host) else "localhost"
-    return f"curl -X POST '{request.scheme}://{host}/reconcile"
+    return f"curl -X POST '{request.scheme}://{host}{request.script_root}/reconcile"
 
 
 def _mode(policy: Policy) -> str:
@@ -103,8 +104,16 @@ def _mode(policy: Policy) -> str:
     return ""
 
 
-def _engaged(brake: Brake, command: str) -> Engaged:
-    return Engaged(brake=brake.value, meaning=report.BRAKES[brake], lift=f"{command}?lift={brake.value}'")
+def _engaged(brake: Brake, command: str, web: WebSettings) -> Engaged:
+    lift = f"{command}?lift={brake.value}'{_credentials(web)}"
+    return Engaged(brake=brake.value, meaning=report.BRAKES[brake], lift=lift)
+
+
+def _credentials(web: WebSettings) -> str:
+    """Give what a command needs to be let in; the secret is the reader's to add."""
+    if web.open:
+        return ""
+    return " -u YOUR_NAME" if web.token is None else ' -H "Authorization: Bearer $TRIGGER_TOKEN"'
 
 
 def _owed(debt: Debt) -> Owed:

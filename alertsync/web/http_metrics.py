@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from flask import request
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
     GCCollector,
     PlatformCollector,
     ProcessCollector,
@@ -35,7 +36,7 @@ from alertsync.errors import StateDirError
 from alertsync.locks import FileLock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from flask import Flask
     from prometheus_client.core import Metric
@@ -58,7 +59,7 @@ class HttpMetrics:
         if MULTIPROCESS_DIR in os.environ:
             self._place = _Place(Path(os.environ[MULTIPROCESS_DIR]))
             values.ValueClass = MultiProcessValue(lambda: self._place.number)  # type: ignore[no-untyped-call]  # the same
-        own = CollectorRegistry()
+        own = self._own = CollectorRegistry()
         self._exporter = PrometheusMetrics(app, path=None, group_by="url_rule", registry=own)
         self._shown = own
         app.before_request(_leave_out_odd_methods)
@@ -68,6 +69,13 @@ class HttpMetrics:
         else:
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=own)
+
+    def counter(self, name: str, meaning: str, *, label: str, values: Sequence[str]) -> Callable[[str], None]:
+        """Make a counter beside them, a series for each value of its one label; give what counts a value."""
+        counted = Counter(name, meaning, (label,), registry=self._own)
+        for value in values:
+            counted.labels(value)
+        return lambda value: counted.labels(value).inc()
 
     def untracked(self, view: F) -> F:
         """Leave a view out of the metrics: scrapes would only measure themselves."""

@@ -14,8 +14,7 @@ from flask import Blueprint, Response, jsonify, request
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from alertsync import exposition, metrics
-from alertsync.web import attention, problems, views
-from alertsync.web.http_metrics import HttpMetrics
+from alertsync.web import access, attention, problems, views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +23,11 @@ if TYPE_CHECKING:
 
     from alertsync.services import Services
     from alertsync.settings import Settings
+    from alertsync.web.http_metrics import HttpMetrics
 
 
-def register(app: Flask, services: Services) -> None:
-    """Add the probes and the metrics to `app`, and measure all its requests by route."""
-    http_metrics = HttpMetrics(app)
+def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
+    """Add the probes and the metrics to `app`."""
     blueprint = Blueprint("probes", __name__)
 
     @blueprint.get("/healthz")
@@ -82,15 +81,22 @@ def _page(pages: Sequence[exposition.Page]) -> Response:
 
 
 def _readiness(services: Services, *, ready: bool) -> dict[str, Any]:
-    standing = services.store.standing()
+    """Tell whether it is ready, and why not; titles, addresses and what others said to those only who may read them."""
     interval = services.settings.interval
-    return {
+    whole = access.may_read()
+    brief = {
         "status": "ready" if ready else "not ready",
-        "missing": [f"{name} {text}" for name, text in services.missing.items()],
+        "missing": [f"{name} {text}" if whole else name for name, text in services.missing.items()],
         "loop": f"every {interval:g} s" if interval else "off (RECONCILE_INTERVAL is not set)",
         "leader": services.heartbeat.leader is not None,
         "next_run_at": views.time(services.heartbeat.next_run_at(services.clock)),
         "dry_run": services.settings.policy.dry_run,
+    }
+    if not whole:
+        return {**brief, "more": "with a user name and password, or the token, there is more to read here"}
+    standing = services.store.standing()
+    return {
+        **brief,
         "attention": msgspec.to_builtins(attention.of(services, curl=attention.curl(request))),
         "upstreams": {name: views.upstream(standing.upstreams.get(name)) for name in ("alertmanager", "irm")},
         "last_run": views.summary(standing.last),

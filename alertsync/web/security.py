@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import request
 
@@ -13,15 +13,35 @@ if TYPE_CHECKING:
     from flask import Flask, Response
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_FEATURES = (
+    "accelerometer",
+    "camera",
+    "display-capture",
+    "geolocation",
+    "gyroscope",
+    "magnetometer",
+    "microphone",
+    "midi",
+    "payment",
+    "usb",
+)
+_PORTS = {"http": ":80", "https": ":443"}
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _FEATURES),
 }
+"""What every answer says, unless it says otherwise itself.
+
+Strict-Transport-Security is not among them: it would bind every port and path of a host, and who owns the host and its
+certificate, which is the proxy in front, knows what else is served there.
+"""
 
 
 def register(app: Flask) -> None:
@@ -41,6 +61,10 @@ def register(app: Flask) -> None:
     def set_headers(response: Response) -> Response:
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
+        # An answer with an ETag may be kept, and is asked for again: who asks shows a password each time.
+        response.headers.setdefault(
+            "Cache-Control", "private, no-cache" if "ETag" in response.headers else "no-store"
+        )
         return response
 
 
@@ -51,6 +75,12 @@ def _same_origin() -> bool:
         return site in ("same-origin", "none")
     origin = request.headers.get("Origin")
     try:
-        return origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
+        return origin is None or _is_ours(urlsplit(origin))
     except ValueError:
         return False
+
+
+def _is_ours(origin: SplitResult) -> bool:
+    """Tell whether the host is ours; browsers leave the port of a scheme out, and proxies may write it."""
+    port = _PORTS.get(origin.scheme, "")
+    return bool(origin.netloc) and origin.netloc.lower() == request.host.lower().removesuffix(port)

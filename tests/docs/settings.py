@@ -22,11 +22,14 @@ UNSET = "\u2013"
 
 Flat = dict[str, Any]
 
-_GROUPS = frozenset({"alertmanager", "irm", "policy"})
+_GROUPS = frozenset({"alertmanager", "irm", "web", "policy"})
 _COMPANIONS: dict[str, dict[str, str]] = {
     "ALERTMANAGER_USERNAME": {"ALERTMANAGER_PASSWORD": "probe"},
     "ALERTMANAGER_PASSWORD": {"ALERTMANAGER_USERNAME": "probe"},
     "ALERTMANAGER_PASSWORD_FILE": {"ALERTMANAGER_USERNAME": "probe"},
+    "WEB_USERNAME": {"WEB_PASSWORD": "probe"},
+    "WEB_PASSWORD": {"WEB_USERNAME": "probe"},
+    "WEB_PASSWORD_FILE": {"WEB_USERNAME": "probe"},
     "ALERTMANAGER_KEY_FILE": {"ALERTMANAGER_CERT_FILE": str(Path(__file__))},
 }
 """Settings that make no sense alone, and what they are set with."""
@@ -114,7 +117,7 @@ def _flat(values: Mapping[str, str]) -> Flat:
     flat: Flat = {}
     for field, value in msgspec.structs.asdict(settings.policy).items():
         flat[f"policy.{field}"] = value
-    for group in ("alertmanager", "irm"):
+    for group in ("alertmanager", "irm", "web"):
         for field, value in vars(getattr(settings, group)).items():
             flat[f"{group}.{field}"] = value
     flat |= {field: value for field, value in vars(settings).items() if field not in _GROUPS}

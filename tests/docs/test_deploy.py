@@ -15,7 +15,7 @@ import alertsync
 from alertsync import bootstrap
 from alertsync.web import create_app
 from tests.docs import settings
-from tests.docs.readme import README, ROOT, blocks, prose
+from tests.docs.readme import DOCS, README, ROOT, blocks, prose
 
 BUNDLE = ROOT / "deploy" / "kubernetes" / "bundle.yaml"
 CRONJOB = ROOT / "deploy" / "kubernetes" / "cronjob.yaml"
@@ -198,6 +198,34 @@ def test_the_cron_job_waits_longer_than_a_run_may_take(bundle: dict[str, Manifes
     longest = loaded.reconcile_wait + loaded.run_timeout
     curl = int(command[command.index("--max-time") + 1])
     assert longest < curl < job["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"]
+
+
+def test_the_cron_job_shows_the_token_of_the_secret(bundle: dict[str, Manifest]) -> None:
+    container = pod_of(manifests(CRONJOB)["CronJob"])["containers"][0]
+    (variable,) = container["env"]
+    source = variable["valueFrom"]["secretKeyRef"]
+    assert source == {"name": bundle["Secret"]["metadata"]["name"], "key": "TRIGGER_TOKEN", "optional": True}
+    assert f"Authorization: Bearer $({variable['name']})" in container["command"]
+
+
+def test_the_settings_that_the_manifests_suggest_exist() -> None:
+    suggested = re.findall(r"^ *# ([A-Z_]+): \S+$", BUNDLE.read_text(), re.MULTILINE)
+    assert {"WEB_USERNAME", "WEB_PASSWORD", "TRIGGER_TOKEN", "TRUSTED_PROXIES"} == set(suggested)
+    assert set(suggested) <= settings.names()
+
+
+def test_the_example_ingress_leads_to_the_service(bundle: dict[str, Manifest]) -> None:
+    (ingress,) = (yaml.safe_load(block) for block in blocks(DOCS / "ACCESS.md", "yaml"))
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    service = bundle["Service"]
+    assert ingress["metadata"]["namespace"] == service["metadata"]["namespace"]
+    assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+    assert path["backend"]["service"]["port"]["name"] in [port["name"] for port in service["spec"]["ports"]]
+    prefix = ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/x-forwarded-prefix"]
+    asked = re.fullmatch(path["path"], f"{prefix}/api/v1/runs")
+    assert asked
+    assert asked[2] == "api/v1/runs"
 
 
 def test_the_readme_shows_the_command_of_the_cron_job() -> None:

@@ -11,6 +11,7 @@ import pytest
 from alertsync import config
 from alertsync.config_parsers import RateLimit
 from alertsync.errors import ConfigError
+from alertsync.redaction import basic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +74,7 @@ BAD = {
     "RESOLUTION_NOTES": ["2"],
     "MAX_ACTIONS_PER_RUN": ["0", "-1"],
     "ALERT_LABELS": ["na-me", "1st", "__name__", "state", "fingerprint", "a b"],
+    "TRUSTED_PROXIES": ["-1", "17", "all", "127.0.0.1"],
     "LOG_LEVEL": ["loud"],
     "LOG_FORMAT": ["xml"],
 }  # fmt: skip
@@ -180,6 +182,14 @@ PAIRS = [
     pytest.param({"ALERTMANAGER_USERNAME": "u"}, "ALERTMANAGER_PASSWORD", id="a user name without a password"),
     pytest.param({"ALERTMANAGER_PASSWORD": "pw"}, "ALERTMANAGER_USERNAME", id="a password without a user name"),
     pytest.param({"ALERTMANAGER_USERNAME": "u", "ALERTMANAGER_PASSWORD": "pw", "ALERTMANAGER_TOKEN": "t"}, "ALERTMANAGER_TOKEN", id="basic and bearer"),
+    pytest.param({"WEB_USERNAME": "u"}, "WEB_PASSWORD", id="a person without a password"),
+    pytest.param({"WEB_PASSWORD": "pa55word"}, "WEB_USERNAME", id="a password of nobody"),
+    pytest.param({"WEB_USERNAME": "u:v", "WEB_PASSWORD": "pa55word"}, "WEB_USERNAME", id="a colon, which ends a user name"),
+    pytest.param({"WEB_USERNAME": "u", "WEB_PASSWORD": "pw1"}, "WEB_PASSWORD", id="a password that is hardly one"),
+    pytest.param({"WEB_USERNAME": "u", "WEB_PASSWORD_FILE": "/nowhere"}, "WEB_PASSWORD_FILE", id="a password file that is not there"),
+    pytest.param({"TRIGGER_TOKEN": "abc"}, "TRIGGER_TOKEN", id="a token that is hardly one"),
+    pytest.param({"TRIGGER_TOKEN": "two words"}, "TRIGGER_TOKEN", id="a token of two words"),
+    pytest.param({"TRIGGER_TOKEN_FILE": "/nowhere"}, "TRIGGER_TOKEN_FILE", id="a token file that is not there"),
     pytest.param({"GRAFANA_IRM_TOKEN": "t", "GRAFANA_IRM_TOKEN_FILE": "/x"}, "GRAFANA_IRM_TOKEN_FILE", id="a secret twice"),
     pytest.param({"ALERTMANAGER_KEY_FILE": "/dev/null"}, "ALERTMANAGER_CERT_FILE", id="a key without a certificate"),
     pytest.param({"ALERTMANAGER_CA_FILE": "/nowhere"}, "ALERTMANAGER_CA_FILE", id="a CA file that is not there"),
@@ -194,11 +204,31 @@ def test_settings_that_do_not_go_together_are_refused(
     assert set(problems(monkeypatch, **variables)) == {named}
 
 
-def test_a_password_that_guards_nothing_yet_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_that_does_nothing_yet_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert config.without_effect() == []
-    monkeypatch.setenv("WEB_PASSWORD_FILE", "/run/secrets/web")
-    monkeypatch.setenv("ON_GONE", "resolve")
-    assert config.without_effect() == ["WEB_PASSWORD_FILE"]
+    monkeypatch.setenv("DATABASE_URL_FILE", "/run/secrets/database")
+    monkeypatch.setenv("TRIGGER_TOKEN", "some-token-or-other")
+    assert config.without_effect() == ["DATABASE_URL_FILE"]
+
+
+def test_who_may_use_it_is_read_from_variables_or_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert config.load().web.open
+    (tmp_path / "password").write_text("pass wörd\n")
+    (tmp_path / "token").write_text("trigger-token\n")
+    settings = read(
+        monkeypatch,
+        WEB_USERNAME="ana",
+        WEB_PASSWORD_FILE=str(tmp_path / "password"),
+        TRIGGER_TOKEN_FILE=str(tmp_path / "token"),
+        TRUSTED_PROXIES="2",
+    )
+    web = settings.web
+    assert (web.username, web.open, web.trusted_proxies) == ("ana", False, 2)
+    assert set(settings.secrets) == {"pass wörd", "trigger-token", basic("ana", "pass wörd")}
+    assert "wörd" not in repr(settings)
+    assert "trigger-token" not in repr(settings)
 
 
 def test_the_policy_is_read_as_it_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +259,8 @@ def test_the_policy_is_read_as_it_is_meant(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 ODD = {"REPAGE": "false", "RECONCILE_INTERVAL": "60"}
+GUARDED = {"WEB_USERNAME": "ana", "WEB_PASSWORD": "long enough?", "TRIGGER_TOKEN": "0123456789abcdef"}
+SHORT = {"RECONCILE_INTERVAL": "60", "WEB_USERNAME": "ana", "WEB_PASSWORD": "long enough"}
 WARNED = [
     pytest.param({"RECONCILE_INTERVAL": "60"}, "", id="nothing to say"),
     pytest.param({}, "the loop is off", id="debts are paid only when something triggers a run"),
@@ -237,6 +269,9 @@ WARNED = [
     pytest.param({"RECONCILE_INTERVAL": "450", "ON_SILENCED": "silence"}, "", id="in time for the lease"),
     pytest.param({"RECONCILE_INTERVAL": "451", "ON_SILENCED": "silence"}, "half of SILENCE_LEASE", id="too late for the lease"),
     pytest.param({"RECONCILE_INTERVAL": "451"}, "", id="without leases the interval may be long"),
+    pytest.param(SHORT, "WEB_PASSWORD has fewer than 12", id="a password that can be guessed"),
+    pytest.param({"RECONCILE_INTERVAL": "60", "TRIGGER_TOKEN": "0123456789abcde"}, "TRIGGER_TOKEN has fewer than 16", id="a token that can be guessed"),
+    pytest.param({"RECONCILE_INTERVAL": "60", **GUARDED}, "", id="what cannot be guessed"),
 ]  # fmt: skip
 
 
@@ -247,6 +282,11 @@ def test_what_is_hardly_meant_is_warned_of(
     found = config.warnings(read(monkeypatch, **variables))
     assert len(found) == bool(says)
     assert says in "".join(found)
+
+
+def test_only_a_service_that_nothing_guards_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "WEB_USERNAME" in config.openness(config.load())
+    assert config.openness(read(monkeypatch, TRIGGER_TOKEN="0123456789abcdef")) == ""
 
 
 CREDENTIALS = [
