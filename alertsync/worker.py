@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, with three differences: how it refuses, and how it waits for slow clients and parts.
+"""gunicorn's threaded worker, with four differences: how it refuses, waits for slow clients, takes turns, and parts.
 
 A request line or a header that is too long never reaches Flask. gunicorn answers it with an HTML page; our
 users' clients expect what they get everywhere else, a JSON problem.
@@ -7,6 +7,9 @@ gunicorn gives a thread to a new connection before its first byte is there, for 
 rest for ever. A few clients that say nothing or stop in the middle, by accident or design, would hold all threads,
 and the probes would fail with them. So a connection gets a thread once something has arrived, and each request has
 a bounded time to arrive, and each part of an answer to be taken.
+
+gunicorn lets as many requests begin as it has threads, in the order in which they came. A flood of them would leave the
+probes at its end, and every thread waiting for all others. `admission.py` says who begins when.
 
 When an answer was the last on its connection, gunicorn waits up to two seconds for the client to close its end, in
 the thread that accepts, dispatches and tells the master that we live. A client that keeps its end open would halt
@@ -24,13 +27,20 @@ import json
 import selectors
 import socket
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gunicorn import util
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
+from alertsync.admission import MOMENT_SECONDS, Admission, is_probe
 from alertsync.errors import PROBLEM_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    _Ended = Callable[[Any, Future[object]], None]
 
 _HINTS = {
     414: "shorten the address",
@@ -41,8 +51,9 @@ _REQUEST_SECONDS = 10.0
 """How long we wait for a request, head and body, in all; what the request does in between does not count."""
 _ANSWER_SECONDS = 60.0
 """How long a client may take to receive what we send at once."""
-_FIRST_BYTE_SECONDS = 0.0
-"""How long a thread waits for the first byte of a connection, before the poller does."""
+_PROBE_THREADS = 2
+"""Threads for probes and scrapes alone; while all of them are busy, as with clients that take no answer, others help."""
+_MOST_PEEKED = 4096
 _PARTING_SECONDS = 2.0
 """How long a client has to close its end after the last answer; an early reset could cost it that answer."""
 _PARTING_BYTES = 1 << 16
@@ -71,6 +82,21 @@ class _ImpatientSocket:
     def setblocking(self, blocking: bool) -> None:
         """Wait with a bound where gunicorn would wait for ever."""
         self._client.settimeout(_ANSWER_SECONDS if blocking else 0)
+
+    def peek(self) -> bytes | None:
+        """Look at what has arrived, without waiting and without taking any of it; None if nothing has."""
+        asked = self._client.gettimeout()
+        try:
+            self._client.settimeout(0)
+            arrived: bytes = self._client.recv(_MOST_PEEKED, socket.MSG_PEEK)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+        else:
+            return arrived
+        finally:
+            self._client.settimeout(asked)
 
     def recv(self, size: int) -> bytes:
         """Receive something; nothing, as if the client had hung up, once its time is over."""
@@ -153,16 +179,56 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  as in the base class
         super().__init__(*args, **options)
         self._parting: dict[int, _Parting] = {}
+        self._admission: Admission[Any] = Admission(self.cfg.threads, time.monotonic)
+        self._probing = 0
+
+    def init_process(self) -> None:
+        """Make the threads that answer probes, in the process that uses them."""
+        self._probes = ThreadPoolExecutor(_PROBE_THREADS, thread_name_prefix="probe")
+        super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:  # noqa: ANN401  gunicorn ships no types
-        """Hand a connection on which something has arrived, or should soon, to a thread."""
+        """Hand a connection on which something has arrived to a thread, and one on which nothing has to the poller."""
         if not isinstance(conn.sock, _ImpatientSocket):
             conn.sock = _ImpatientSocket(conn.sock)
-            wait = conn.wait_for_data
-            conn.wait_for_data = lambda _seconds: wait(_FIRST_BYTE_SECONDS)
             conn.close = partial(self._close, conn)
+        arrived = conn.sock.peek()
+        if arrived is None and not conn.initialized:
+            deferred: Future[object] = Future()
+            deferred.set_result(_DEFER)
+            self.finish_request(conn, deferred)
+            return
+        conn.data_ready = True
         conn.sock.begin()
-        super().enqueue_req(conn)
+        if self._probing < _PROBE_THREADS and is_probe(arrived or b""):
+            self._probing += 1
+            self._submit(self._probes, conn, self._probed)
+            return
+        self._admission.add(conn)
+        self._admit()
+
+    def _admit(self) -> None:
+        """Let those begin whose turn it is."""
+        while (conn := self._admission.begin()) is not None:
+            self._submit(self.tpool, conn, self._handled)
+
+    def _submit(self, pool: ThreadPoolExecutor, conn: Any, ended: _Ended) -> None:  # noqa: ANN401  gunicorn ships no types
+        handled = pool.submit(self.handle, conn)
+        handled.add_done_callback(lambda done: self.method_queue.defer(ended, conn, done))
+
+    def _handled(self, conn: Any, done: Future[object]) -> None:  # noqa: ANN401  gunicorn ships no types
+        self._admission.end(conn)
+        self.finish_request(conn, done)
+        self._admit()
+
+    def _probed(self, conn: Any, done: Future[object]) -> None:  # noqa: ANN401  gunicorn ships no types
+        self._probing -= 1
+        self.finish_request(conn, done)
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for what happens next; while requests wait for their turn, look soon whether it has come."""
+        super().wait_for_and_dispatch_events(MOMENT_SECONDS if self._admission.waits else timeout)
+        self._admit()
 
     def _close(self, conn: Any, graceful: bool = False) -> None:  # noqa: ANN401  as in gunicorn
         """Close a connection; where gunicorn would wait for the client to do so first, let the poller wait."""

@@ -1,12 +1,14 @@
 """Runs that somebody asked for over HTTP.
 
 The run has a thread of its own, so that an answer can be given before it ends. At most one trigger a worker
-waits for the run lock; others are told at once that they come too late, so that the probes always find a thread.
+waits for the run lock; others are told at once that they come too late, so that the probes always find a thread. And
+however many are asked for, they leave enough of IRM's rate limit to the runs of the loop, which send what is due.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from alertsync.services import Services
 
 log = logging.getLogger(__name__)
+
+_GAP_SECONDS = 60.0
+"""Where half of IRM's limit is used up, the time from one run that was asked for to the next."""
 
 
 class Trigger:
@@ -54,6 +59,7 @@ class Triggers:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._waiting = threading.BoundedSemaphore(1)
+        self._begun_at = float("-inf")
 
     def start(self, *, dry_run: bool, lift: frozenset[str] = frozenset()) -> Trigger:
         """Start a run that lifts these brakes; raise `NotReadyError` or `RunBusyError` if there can be none now."""
@@ -62,6 +68,7 @@ class Triggers:
             missing = "; ".join(f"{name} {text}" for name, text in self._services.missing.items())
             raise NotReadyError(missing)
         self._leave_it_to_the_leader()
+        self._leave_room(reconciler)
         wait = self._services.settings.reconcile_wait
         if not self._waiting.acquire(blocking=False):
             raise RunBusyError(
@@ -82,7 +89,21 @@ class Triggers:
                 retry_after=1,
             )
 
+    def _leave_room(self, reconciler: Reconciler) -> None:
+        """Raise `RunBusyError` if runs that were asked for would use up what IRM allows, and the loop's would wait.
+
+        A person's run is never refused for this, as it is the first in a while.
+        """
+        left = self._begun_at + _GAP_SECONDS - self._services.clock.monotonic()
+        if left > 0 and not reconciler.irm.has_room():
+            raise RunBusyError(
+                "so many runs were asked for that half of the requests that IRM allows are used up, and the rest is for "
+                "the loop",
+                retry_after=math.ceil(left),
+            )
+
     def _begin(self, reconciler: Reconciler, wait: float, *, dry_run: bool, lift: frozenset[str]) -> Trigger:
+        self._begun_at = self._services.clock.monotonic()
         now = self._services.clock.now()
         trigger = Trigger(new_run_id(now))
         waiting = Run(

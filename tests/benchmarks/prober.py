@@ -1,4 +1,4 @@
-"""Asks `/healthz` again and again, as impatiently as no kubelet would, and tells how long it ever took.
+"""Asks `/healthz`, or another path, again and again, as impatiently as no kubelet would, and tells how long it ever took.
 
 It is a process of its own, so that a benchmark that is busy is not taken for a service that is. Each probe makes a
 connection, as kubelet does. It ends when its standard input does, and then prints what it saw.
@@ -17,14 +17,14 @@ from tests.service import ROOT
 
 _PAUSE_SECONDS = 0.005
 _TIMEOUT_SECONDS = 60
-_REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_REQUEST = "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 class Prober:
     """Probes a service from another process while the context lasts; `times` are in seconds, in order."""
 
-    def __init__(self, url: str) -> None:
-        self._command = [sys.executable, "-m", "tests.benchmarks.prober", url]
+    def __init__(self, url: str, path: str = "/healthz") -> None:
+        self._command = [sys.executable, "-m", "tests.benchmarks.prober", url + path]
         self.times: list[float] = []
 
     def __enter__(self) -> Self:
@@ -63,18 +63,18 @@ def main() -> None:
     times = []
     _say("probing")
     while not ended.is_set():
-        times.append(_probe((address.hostname or "", address.port or 80)))
+        times.append(_probe((address.hostname or "", address.port or 80), address.path))
         time.sleep(_PAUSE_SECONDS)
     _say(json.dumps(times))
 
 
-def _probe(address: tuple[str, int]) -> float:
+def _probe(address: tuple[str, int], path: str) -> float:
     began = time.monotonic()
     try:
         with socket.create_connection(address, timeout=_TIMEOUT_SECONDS) as connection:
-            connection.sendall(_REQUEST)
+            connection.sendall(_REQUEST.format(path).encode())
             answer = b""
-            while part := connection.recv(4096):
+            while part := connection.recv(65536):
                 answer += part
     except OSError:
         return float("inf")
