@@ -219,7 +219,7 @@ PARSERS: dict[str, Callable[..., Any]] = {
     "port": _whole(1, 65535, "a TCP port"),
     "workers": _whole(1, 32, "a count of workers"),
     "threads": _whole(
-        6, 256, "a count of threads (triggers and live readings hold up to five, the probes need one)"
+        6, 256, "a count of threads (triggers and live readings hold up to five, the pages need one)"
     ),
     "page_size": _whole(1, 1000, "a count of alert groups"),
     "count": _whole(1, 1_000_000, "a count"),

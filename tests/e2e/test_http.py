@@ -401,6 +401,13 @@ def test_every_answer_carries_the_headers_that_keep_a_browser_safe(
     assert "Access-Control-Allow-Origin" not in sent
 
 
+def test_nobody_on_this_host_is_taken_for_a_proxy_that_is_not_named(service: Service) -> None:
+    # gunicorn believes such headers of whoever is on its host, unless it is told otherwise.
+    request = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    for headers in (b"SCRIPT_NAME: /healthz\r\n", b"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off\r\n"):
+        assert send_raw(service, request + headers + b"\r\n")[0] == 200
+
+
 def test_the_probes_answer_while_every_thread_that_may_wait_is_waiting(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -228,6 +229,22 @@ def test_the_secrets_are_struck_out_wherever_they_turn_up(tmp_path: Path) -> Non
     Guarded(tmp_path, PERSON | SCRIPT)
     for secret in (PASSWORD, TOKEN, basic(USER, PASSWORD).removeprefix("Basic ")):
         assert secret not in strike_remembered(f"a stranger echoes {secret}!")
+
+
+def test_the_same_is_compared_whatever_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded = Guarded(tmp_path, PERSON)
+    compared: list[bytes] = []
+    compare = hmac.compare_digest
+
+    def counting(given: bytes, wanted: bytes) -> bool:
+        compared.append(wanted)
+        return compare(given, wanted)
+
+    monkeypatch.setattr(hmac, "compare_digest", counting)
+    for shown in (basic(USER, PASSWORD), basic("bob", PASSWORD), basic(USER, "x"), basic("bob", "x")):
+        compared.clear()
+        guarded.ask("/", shown)
+        assert compared == [USER.encode(), PASSWORD.encode()]
 
 
 def test_without_a_secret_the_page_and_the_log_say_that_anybody_may(
