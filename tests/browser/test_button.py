@@ -55,7 +55,8 @@ class Page:
         WebDriverWait(self.browser, 10).until(lambda browser: browser.find_elements(By.ID, "answer"))
 
 
-def chromium(profile: Path) -> webdriver.Chrome:
+def chromium(profile: Path, *more: str) -> webdriver.Chrome:
+    """Start a browser with this profile and these flags more."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if binary is None or driver is None:
         raise RuntimeError(
@@ -63,7 +64,7 @@ def chromium(profile: Path) -> webdriver.Chrome:
         )
     options = webdriver.ChromeOptions()
     options.binary_location = binary
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*FLAGS, *more, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
 

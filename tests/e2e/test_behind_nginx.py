@@ -9,18 +9,22 @@ import base64
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
+from selenium.webdriver.common.by import By
 
 from alertsync.simulator.wire import Fault
+from tests.browser.test_button import chromium
 from tests.e2e.nginx import PREFIX, Nginx
-from tests.e2e.worlds import World, simulated_world
+from tests.e2e.worlds import World, expect, simulated_world
 from tests.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 USER, PASSWORD, TOKEN = "ana", "pass wörd of ana", "trigger-token-of-a-script"
 PERSON = {"Authorization": "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()}
@@ -149,6 +153,27 @@ def test_who_guesses_is_slowed_and_others_behind_the_same_nginx_are_not(front: F
     told = front.service.events("somebody was not let in", client="127.0.0.4")
     assert 0 < len(told) <= 2 * 25
     assert "guessed" not in front.service.log
+
+
+def test_a_browser_shows_the_password_and_presses_the_button_through_nginx(
+    front: Front, tmp_path: Path
+) -> None:
+    before = len(front.service.runs(trigger="http"))
+    browser = chromium(tmp_path / "profile", "--ignore-certificate-errors")
+    try:
+        person = f"{quote(USER)}:{quote(PASSWORD)}@"
+        browser.get(f"{front.nginx.url}/reconcile".replace("https://", f"https://{person}"))
+        sheets = browser.execute_script("return Array.from(document.styleSheets, one => one.cssRules.length)")
+        assert sheets
+        assert all(sheets), "the style sheet is loaded through nginx"
+        browser.find_element(By.CSS_SELECTOR, f'form[action="{PREFIX}/reconcile"] button').click()
+        expect("a run ended", lambda: len(front.service.runs(trigger="http")) == before + 1)
+        expect(
+            "the page tells", lambda: "1 open alert group" in browser.find_element(By.TAG_NAME, "main").text
+        )
+        assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]  # selenium has no types for it
+    finally:
+        browser.quit()
 
 
 def test_probes_that_come_past_nginx_are_answered(front: Front) -> None:
