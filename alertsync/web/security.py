@@ -83,4 +83,4 @@ def _same_origin() -> bool:
 def _is_ours(origin: SplitResult) -> bool:
     """Tell whether the host is ours; browsers leave the port of a scheme out, and proxies may write it."""
     port = _PORTS.get(origin.scheme, "")
-    return bool(origin.netloc) and origin.netloc.lower() == request.host.lower().removesuffix(port)
+    return origin.netloc.lower() == request.host.lower().removesuffix(port)
