@@ -39,7 +39,7 @@ control_socket_disable = True
 
 
 def answer(environ, start_response):
-    if environ["PATH_INFO"] == "/large":
+    if environ["PATH_INFO"] == "/large" or environ["QUERY_STRING"] == "large":
         start_response("200 OK", [("Content-Length", str(64 << 20))])
         return [b"x" * (64 << 20)]
     if environ["PATH_INFO"] == "/reconcile":
@@ -118,6 +118,20 @@ def test_clients_that_stop_in_the_middle_are_let_go(port: int, half: str) -> Non
         assert _answers(port)
         # More clients than threads wait: they are let go in two rounds.
         assert time.monotonic() - began < 2 * PATIENCE + 2
+
+
+@pytest.mark.parametrize("half", ["half the headers", "half a body"])
+def test_probes_wait_for_none_of_them(port: int, half: str) -> None:
+    with many(port, HALVES[half]):
+        began = time.monotonic()
+        for path in ("healthz", "readyz", "metrics"):
+            assert requests.get(f"http://127.0.0.1:{port}/{path}", timeout=10).ok
+        assert time.monotonic() - began < PATIENCE / 2
+
+
+def test_probes_are_answered_though_others_take_no_answer(port: int) -> None:
+    with many(port, b"GET /metrics?large HTTP/1.1\r\nHost: x\r\n\r\n"):
+        assert requests.get(f"http://127.0.0.1:{port}/healthz", timeout=10).ok
 
 
 def test_clients_that_drip_are_let_go_too(port: int) -> None:
