@@ -97,8 +97,8 @@ class Triggers:
         left = self._begun_at + _GAP_SECONDS - self._services.clock.monotonic()
         if left > 0 and not reconciler.irm.has_room():
             raise RunBusyError(
-                "so many runs were asked for that half of the requests that IRM allows are used up, and the rest is for "
-                "the loop",
+                "a run was asked for less than a minute ago, and half of the requests that IRM allows are used up: the "
+                "rest is kept for the loop, and for those who ask later",
                 retry_after=math.ceil(left),
             )
 

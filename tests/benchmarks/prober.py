@@ -23,8 +23,8 @@ _REQUEST = "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 class Prober:
     """Probes a service from another process while the context lasts; `times` are in seconds, in order."""
 
-    def __init__(self, url: str, path: str = "/healthz") -> None:
-        self._command = [sys.executable, "-m", "tests.benchmarks.prober", url + path]
+    def __init__(self, url: str, path: str = "/healthz", *, pause: float = _PAUSE_SECONDS) -> None:
+        self._command = [sys.executable, "-m", "tests.benchmarks.prober", url + path, str(pause)]
         self.times: list[float] = []
 
     def __enter__(self) -> Self:
@@ -52,7 +52,7 @@ class Prober:
 
 def main() -> None:
     """Probe until standard input ends."""
-    address = urlsplit(sys.argv[1])
+    address, pause = urlsplit(sys.argv[1]), float(sys.argv[2])
     ended = threading.Event()
 
     def wait() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
     _say("probing")
     while not ended.is_set():
         times.append(_probe((address.hostname or "", address.port or 80), address.path))
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(pause)
     _say(json.dumps(times))
 
 
