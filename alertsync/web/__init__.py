@@ -14,6 +14,7 @@ import alertsync
 from alertsync.web import (
     access,
     alerts,
+    events,
     explain,
     history,
     links,
@@ -42,6 +43,7 @@ _ADDRESSES = {
     "/api/v1/runs/<run_id>": "one run",
     "/api/v1/actions": "the actions, newest first",
     "/api/v1/debts": "what alertsync still owes to IRM, newest first; ?state=all: and what is over",
+    "/api/v1/events": "how far the run is that goes on, and how the last one ended, as server-sent events",
     "/api/v1/alert-groups/<alert_group_id>": "why an alert group is decided as it is, read live",
     "/all-alerts": "Alertmanager's alerts, live",
     "/grafana-alerts": "IRM's open alert groups and their decisions, from the last run",
@@ -64,6 +66,7 @@ def create_app(services: Services) -> Flask:
     probes.register(app, services, http_metrics)
     app.register_blueprint(reconcile.blueprint(services, Triggers(services)))
     app.register_blueprint(history.blueprint(services))
+    app.register_blueprint(events.blueprint(services))
     app.register_blueprint(explain.blueprint(services))
     app.register_blueprint(alerts.blueprint(services))
 
