@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from alertsync import config
+from alertsync.cli import paper
+from alertsync.cli.tables import wrap
 from alertsync.clock import Deadline
 from alertsync.errors import Reason, UpstreamError
 from alertsync.models import DecisionKind, Operation, Snapshots
@@ -21,6 +23,7 @@ from alertsync.planner.plan import plan
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from alertsync.cli.paper import Paper
     from alertsync.clients.irm import IrmClient
     from alertsync.models import AlertmanagerSnapshot, IrmSnapshot, Plan, Policy
     from alertsync.services import Services
@@ -31,6 +34,8 @@ _MAY_ACT = frozenset({"editor", "admin"})
 _ALERTMANAGERS = frozenset({"alertmanager", "legacy_alertmanager"})
 _UNMATCHED = (DecisionKind.FOREIGN, DecisionKind.UNKNOWN, DecisionKind.ATTACHED)
 _MAX_REASONS = 10
+_MARGIN = 10
+_STYLES = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,11 @@ class Finding:
 def check(services: Services, *, as_json: bool) -> int:
     """Look at everything, print the findings, and give the exit status: 0, or 1 if there was an error."""
     findings = []
+    on = paper.here(services.clock)
     for finding in _findings(services):
         findings.append(finding)
         if not as_json:
-            sys.stdout.write(_line(finding))
+            sys.stdout.write(_lines(finding, on))
             sys.stdout.flush()
     failed = any(finding.level == "error" for finding in findings)
     if as_json:
@@ -57,9 +63,18 @@ def check(services: Services, *, as_json: bool) -> int:
     return int(failed)
 
 
-def _line(finding: Finding) -> str:
-    hint = f"\n          → {finding.hint}" if finding.hint else ""
-    return f"{finding.level:<8}  {finding.text}{hint}\n"
+def _lines(finding: Finding, on: Paper) -> str:
+    """Write what was found, and below it what to do."""
+    level = on.paint(finding.level, _STYLES[finding.level]) + " " * (_MARGIN - len(finding.level))
+    text = _beside_the_level(finding.text, on, 0)
+    hint = f"{' ' * _MARGIN}→ {_beside_the_level(finding.hint, on, 2)}\n" if finding.hint else ""
+    return f"{level}{text}\n{hint}"
+
+
+def _beside_the_level(text: str, on: Paper, indent: int) -> str:
+    start = _MARGIN + indent
+    lines = wrap(paper.printable(text), max(on.width - start, 1)) if on.width else [paper.printable(text)]
+    return f"\n{' ' * start}".join(lines)
 
 
 def _findings(services: Services) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ HTTP. Only the two servers are stand-ins (with `--alertmanager real`, only IRM i
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 import alertsync
+from alertsync.cli.paper import printable
 from alertsync.simulator import alertmanager_api, irm_api
 from alertsync.simulator.alertmanager_model import Alertmanager
 from alertsync.simulator.irm_model import Irm
@@ -45,6 +47,13 @@ _KEPT = (
 )
 """What the service gets of our environment: a newcomer's own settings must not reach the demo."""
 
+_ADDRESSES = {
+    "/reconcile": "run now, by a button",
+    "/grafana-alerts": "IRM's open alert groups, each with its decision and reason",
+    "/all-alerts": "Alertmanager's alerts, each with its silences",
+    "/metrics": "what Prometheus scrapes",
+    "/readyz": "readiness, and both servers as last seen",
+}
 _INTERVAL_SECONDS = 5
 _START_SECONDS = 30.0
 _STOP_SECONDS = 40.0
@@ -52,9 +61,9 @@ _POLL_SECONDS = 0.5
 _HTTP_SECONDS = 5.0
 
 
-def run(*, port: int, real: bool, seconds: float | None) -> int:
+def run(*, port: int, real: bool, seconds: float | None, as_json: bool = False) -> int:
     """Run the demo until Ctrl-C, SIGTERM, or for so many `seconds`; give the exit status."""
-    stop = threading.Event()
+    stop, voice = threading.Event(), _Voice(as_json=as_json)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with contextlib.ExitStack() as stack:
@@ -68,16 +77,16 @@ def run(*, port: int, real: bool, seconds: float | None) -> int:
         service = _start_service(port, target.url, irm_server.url, directory)
         stack.callback(_stop_service, service)
         if not _wait_for(service, port):
-            _say("alertsync", f"did not start: is port {port} in use? Its log:")
-            sys.stdout.write((directory / "alertsync.log").read_text())
+            voice.say("alertsync", f"did not start: is port {port} in use? Its log is on stderr")
+            sys.stderr.write((directory / "alertsync.log").read_text())
             return 1
-        _introduce(port, target.url, irm_server.url, real=real)
-        story = threading.Thread(target=_tell, args=(target, stop), daemon=True)
+        voice.introduce(port, target.url, irm_server.url, real=real)
+        story = threading.Thread(target=_tell, args=(target, stop, voice), daemon=True)
         story.start()
-        _watch(service, port, irm, stop, seconds)
+        _watch(service, port, irm, stop, seconds, voice=voice)
         stop.set()
         story.join(_HTTP_SECONDS)
-        _say("demo", "ending")
+        voice.say("demo", "ending")
     return 0
 
 
@@ -173,71 +182,87 @@ def _get(port: int, path: str) -> dict[str, Any]:
     return found
 
 
-def _introduce(port: int, alertmanager: str, irm: str, *, real: bool) -> None:
-    kind = "the installed Alertmanager" if real else "a simulated Alertmanager"
-    sys.stdout.write(
-        f"""
-alertsync {alertsync.__version__} runs under gunicorn, every {_INTERVAL_SECONDS} s, with {kind} and a simulated Grafana IRM.
+class _Voice:
+    """Prints what happens: a line of text each, or with `as_json` a JSON object."""
 
-  http://localhost:{port}/reconcile       run now, by a button
-  http://localhost:{port}/grafana-alerts  IRM's open alert groups, each with its decision and reason
-  http://localhost:{port}/all-alerts      Alertmanager's alerts, each with its silences
-  http://localhost:{port}/metrics         what Prometheus scrapes
-  http://localhost:{port}/readyz          readiness, and both servers as last seen
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
 
-  {alertmanager} is Alertmanager, {irm} is IRM (token {_TOKEN}).
+    def say(self, who: str, text: str, **more: object) -> None:
+        """Tell who did something and what; `more` is for scripts."""
+        now = datetime.now(tz=UTC)
+        if self._as_json:
+            line = json.dumps({"time": now.isoformat(), "who": who, "text": text, **more})
+        else:
+            line = f"{now.astimezone():%H:%M:%S}  {who:<12}  {printable(text)}"
+        self._write(f"{line}\n")
 
-Within a minute you see an inconsistency found and resolved. Ctrl-C ends everything.
+    def introduce(self, port: int, alertmanager: str, irm: str, *, real: bool) -> None:
+        """Tell what runs here and which addresses to open."""
+        kind = "the installed Alertmanager" if real else "a simulated Alertmanager"
+        text = f"alertsync {alertsync.__version__} runs under gunicorn, every {_INTERVAL_SECONDS} s, with {kind} and a simulated Grafana IRM."
+        addresses = {f"http://localhost:{port}{path}": what for path, what in _ADDRESSES.items()}
+        if self._as_json:
+            self.say("demo", text, addresses=addresses, alertmanager=alertmanager, irm=irm, token=_TOKEN)
+            return
+        width = max(map(len, addresses))
+        listed = "\n".join(f"  {address:<{width}}  {what}" for address, what in addresses.items())
+        self._write(
+            f"\n{text}\n\n{listed}\n\n"
+            f"  {alertmanager} is Alertmanager, {irm} is IRM (token {_TOKEN}).\n\n"
+            "Within a minute you see an inconsistency found and resolved. Ctrl-C ends everything.\n\n"
+        )
 
-"""
-    )
-    sys.stdout.flush()
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
-def _say(who: str, text: str) -> None:
-    sys.stdout.write(f"{datetime.now(tz=UTC).astimezone():%H:%M:%S}  {who:<12}  {text}\n")
-    sys.stdout.flush()
-
-
-def _tell(target: _Simulated | RealAlertmanager, stop: threading.Event) -> None:
+def _tell(target: _Simulated | RealAlertmanager, stop: threading.Event, voice: _Voice) -> None:
     try:
-        Scenario().run(target, stop, lambda text: _say("story", text))
+        Scenario().run(target, stop, lambda text: voice.say("story", text))
     except requests.RequestException as error:
         if not stop.is_set():
-            _say("story", f"ended early: {error}")
+            voice.say("story", f"ended early: {error}")
 
 
-def _watch(
-    service: subprocess.Popen[bytes], port: int, irm: Irm, stop: threading.Event, seconds: float | None
+def _watch(  # noqa: PLR0913  all that the demo consists of
+    service: subprocess.Popen[bytes],
+    port: int,
+    irm: Irm,
+    stop: threading.Event,
+    seconds: float | None,
+    *,
+    voice: _Voice,
 ) -> None:
     """Print each page that IRM sends and each thing that alertsync does, until told to stop."""
     ends = time.monotonic() + (seconds if seconds is not None else float("inf"))
     pages, seen, left_alone = 0, "", ""
     while not stop.wait(_POLL_SECONDS) and time.monotonic() < ends:
         if service.poll() is not None:
-            _say("alertsync", "has ended unexpectedly")
+            voice.say("alertsync", "has ended unexpectedly")
             return
         for page in irm.pages[pages:]:
-            _say("IRM", f"pages: {irm.group(page.group_id).title or page.group_id} ({page.text})")
+            voice.say("IRM", f"pages: {irm.group(page.group_id).title or page.group_id} ({page.text})")
             pages += 1
         last = _get(port, "/readyz").get("last_run") or {}
         if last.get("run_id") not in ("", None, seen):
             seen = last["run_id"]
-            left_alone = _tell_run(_get(port, f"/api/v1/runs/{seen}"), left_alone)
+            left_alone = _tell_run(_get(port, f"/api/v1/runs/{seen}"), left_alone, voice)
 
 
 def _done(outcome: str) -> str:
     return "re-paged" if outcome == "posted" else outcome.replace("_", " ")
 
 
-def _tell_run(run: dict[str, Any], left_alone: str) -> str:
+def _tell_run(run: dict[str, Any], left_alone: str, voice: _Voice) -> str:
     """Print what a run did, and what it left alone if that is news; give what it left alone."""
     decisions = {one["alert_group_id"]: one for one in run.get("decisions", [])}
     for action in run.get("actions", []):
         why = "; ".join(filter(None, (action["reason"], action["detail"])))
-        _say("alertsync", f"{_done(action['outcome'])} {action['title']}: {why}")
+        voice.say("alertsync", f"{_done(action['outcome'])} {action['title']}: {why}")
     if run.get("status") == "failed":
-        _say("alertsync", run["message"])
+        voice.say("alertsync", run["message"])
     telling = ("PARTIALLY_SILENCED", "MUTED", "SILENCE_ENDING", "GONE", "MEMBERS_UNPROVEN")
     now = "; ".join(
         f"{one['title']} is {one['decision']} ({one['reason']})"
@@ -245,5 +270,5 @@ def _tell_run(run: dict[str, Any], left_alone: str) -> str:
         if one["decision"] in telling
     )
     if now and now != left_alone:
-        _say("alertsync", f"leaves alone: {now}")
+        voice.say("alertsync", f"leaves alone: {now}")
     return now

@@ -6,7 +6,9 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from alertsync.cli.tables import moment, printable, table
+from alertsync.cli import live, paper
+from alertsync.cli.paper import printable
+from alertsync.cli.tables import table
 from alertsync.errors import NotReadyError
 from alertsync.models import ActionKind, LegacyAlert, Unreadable
 from alertsync.web import views
@@ -14,6 +16,7 @@ from alertsync.web import views
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from alertsync.cli.paper import Paper
     from alertsync.models import Debt, Decision, Delivery, Explanation, Member, Silence
     from alertsync.services import Services
 
@@ -26,39 +29,40 @@ def explain(services: Services, alert_group_id: str, *, as_json: bool) -> int:
     if services.reconciler is None:
         missing = "; ".join(f"{name} {text}" for name, text in services.missing.items())
         raise NotReadyError(f"nothing can be explained: {missing}")
-    explained = services.reconciler.explain(alert_group_id)
+    with live.shown(services, lambda: f"reading {alert_group_id} and what it rests on"):
+        explained = services.reconciler.explain(alert_group_id)
     if as_json:
         json.dump(views.explanation(explained), sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        sys.stdout.write("\n".join(_lines(explained)) + "\n")
+        sys.stdout.write("\n".join(_lines(explained, paper.here(services.clock))) + "\n")
     return 0
 
 
-def _lines(one: Explanation) -> Iterator[str]:
+def _lines(one: Explanation, on: Paper) -> Iterator[str]:
     group = one.alert_group
     yield printable(
-        f"{group.title or group.id} ({group.id}), {group.state} in IRM, since {moment(group.created_at)}"
+        f"{group.title or group.id} ({group.id}), {group.state} in IRM, since {on.moment(group.created_at)}"
     )
     if group.url:
         yield printable(group.url)
     yield ""
-    yield from _decision(one.decision) if one.decision else _closed(one)
-    yield from _deliveries(one)
+    yield from _decision(one.decision, on) if one.decision else _closed(one, on)
+    yield from _deliveries(one, on)
     for debt in one.debts:
-        yield from _debt(debt)
-    yield from _lease(one)
-    yield from _actions(one)
+        yield from _debt(debt, on)
+    yield from _lease(one, on)
+    yield from _actions(one, on)
 
 
-def _closed(one: Explanation) -> Iterator[str]:
+def _closed(one: Explanation, on: Paper) -> Iterator[str]:
     who = f"user {one.alert_group.resolved_by}" if one.alert_group.resolved_by else "its source"
-    when = f" at {moment(one.alert_group.resolved_at)}" if one.alert_group.resolved_at else ""
+    when = f" at {on.moment(one.alert_group.resolved_at)}" if one.alert_group.resolved_at else ""
     yield f"It is resolved, so nothing is decided about it. IRM says that {printable(who)} resolved it{when}."
     yield ""
 
 
-def _decision(decision: Decision) -> Iterator[str]:
+def _decision(decision: Decision, on: Paper) -> Iterator[str]:
     yield printable(f"{decision.kind.value}: {decision.reason}")
     if decision.held:
         yield f"Nothing is done about it now, because of: {decision.held.value}"
@@ -67,10 +71,11 @@ def _decision(decision: Decision) -> Iterator[str]:
     yield ""
     silences = {silence.id: silence for silence in decision.silences}
     rows = [
-        (_labels(member.labels), member.status.value, _why(member, silences)) for member in decision.members
+        (_labels(member.labels), member.status.value, _why(member, silences, on))
+        for member in decision.members
     ]
     if rows:
-        yield table(("ALERT", "STATUS", "SILENCES"), rows[:_MAX_ALERTS])
+        yield table(("ALERT", "STATUS", "SILENCES"), rows[:_MAX_ALERTS], on)
         yield from _rest(len(rows), _MAX_ALERTS, "alerts")
     if decision.absent:
         yield "Its deliveries left these firing, and Alertmanager does not hold them:"
@@ -79,20 +84,20 @@ def _decision(decision: Decision) -> Iterator[str]:
     yield ""
 
 
-def _why(member: Member, silences: dict[str, Silence]) -> str:
+def _why(member: Member, silences: dict[str, Silence], on: Paper) -> str:
     known = [silences[name] for name in member.silenced_by if name in silences]
     return "; ".join(
-        f"{one.created_by or 'somebody'} until {moment(one.ends_at)}{f': «{one.comment}»' if one.comment else ''}"
+        f"{one.created_by or 'somebody'} until {on.moment(one.ends_at)}{f': «{one.comment}»' if one.comment else ''}"
         for one in known
     )
 
 
-def _deliveries(one: Explanation) -> Iterator[str]:
+def _deliveries(one: Explanation, on: Paper) -> Iterator[str]:
     more = "" if one.complete else ", and more than can be read"
     yield f"Deliveries, newest first ({len(one.deliveries)}{more}):"
-    rows = [(moment(each.created_at), _said(each)) for each in one.deliveries[:_MAX_DELIVERIES]]
+    rows = [(on.cell(each.created_at), _said(each)) for each in one.deliveries[:_MAX_DELIVERIES]]
     if rows:
-        yield table(("TIME", "WHAT IT SAID"), rows)
+        yield table(("TIME", "WHAT IT SAID"), rows, on)
     yield from _rest(len(one.deliveries), _MAX_DELIVERIES, "deliveries")
     yield ""
 
@@ -110,13 +115,15 @@ def _said(delivery: Delivery) -> str:
     )
 
 
-def _debt(debt: Debt) -> Iterator[str]:
+def _debt(debt: Debt, on: Paper) -> Iterator[str]:
     kind = {"adopted": ", adopted by its note", "child": ", as IRM resolved it with its root"}.get(
         debt.origin, ""
     )
     how = "void, as the resolve did not happen" if debt.void else "open" if debt.is_open else "over"
-    until = f", silenced until {moment(debt.silenced_until)}" if debt.is_open and debt.silenced_until else ""
-    yield f"Debt of the resolve at {moment(debt.resolved_at or debt.made_at)}{kind}: {how}{until}"
+    until = (
+        f", silenced until {on.moment(debt.silenced_until)}" if debt.is_open and debt.silenced_until else ""
+    )
+    yield f"Debt of the resolve at {on.moment(debt.resolved_at or debt.made_at)}{kind}: {how}{until}"
     rows = [
         (
             _labels(alert.labels) or alert.fingerprint,
@@ -126,32 +133,32 @@ def _debt(debt: Debt) -> Iterator[str]:
         )
         for alert in debt.alerts[:_MAX_ALERTS]
     ]
-    yield table(("ALERT", "STATE", "POSTS", "WHY"), rows)
+    yield table(("ALERT", "STATE", "POSTS", "WHY"), rows, on)
     yield from _rest(len(debt.alerts), _MAX_ALERTS, "alerts")
     yield ""
 
 
-def _lease(one: Explanation) -> Iterator[str]:
+def _lease(one: Explanation, on: Paper) -> Iterator[str]:
     if one.lease is not None:
         why = f" ({one.lease.why})" if one.lease.why else ""
         yield printable(
-            f"Silenced in IRM by us until {moment(one.lease.until)}: {one.lease.state.value}{why}"
+            f"Silenced in IRM by us until {on.moment(one.lease.until)}: {one.lease.state.value}{why}"
         )
     if one.sighting is not None and one.sighting.absent_since is not None:
         yield (
-            f"Its alerts are absent since {moment(one.sighting.absent_since)}, in {one.sighting.absent_runs} runs "
-            f"in a row; last seen alive {moment(one.sighting.alive_at) or 'never'}"
+            f"Its alerts are absent since {on.moment(one.sighting.absent_since)}, in {one.sighting.absent_runs} runs "
+            f"in a row; last seen alive {on.moment(one.sighting.alive_at) or 'never'}"
         )
 
 
-def _actions(one: Explanation) -> Iterator[str]:
+def _actions(one: Explanation, on: Paper) -> Iterator[str]:
     if not one.actions:
         yield "We have never acted on it."
         return
     yield "What we did, newest first:"
     rows = [
         (
-            moment(each.at),
+            on.cell(each.at),
             each.kind.value,
             each.outcome.value.replace("_", " "),
             each.run_id,
@@ -159,7 +166,7 @@ def _actions(one: Explanation) -> Iterator[str]:
         )
         for each in one.actions
     ]
-    yield table(("TIME", "ACTION", "OUTCOME", "RUN", "WHY"), rows)
+    yield table(("TIME", "ACTION", "OUTCOME", "RUN", "WHY"), rows, on)
 
 
 def _rest(number: int, shown: int, what: str) -> Iterator[str]:

@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from alertsync.cli.tables import moment, table
+from alertsync.cli import paper
+from alertsync.cli.paper import printable
+from alertsync.cli.tables import Styled, table
 from alertsync.errors import AlertsyncError
-from alertsync.models import Owing
+from alertsync.models import Outcome, Owing, RunStatus
 from alertsync.web import views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from alertsync.cli.paper import Paper
+    from alertsync.cli.tables import Cell
     from alertsync.models import Action, Debt, Summary
     from alertsync.services import Services
     from alertsync.store import Page
 
 _MAX_TITLE = 40
+_STYLES = {RunStatus.SUCCESS: "green", RunStatus.PARTIAL: "yellow", RunStatus.FAILED: "red"}
+_OUTCOMES = {Outcome.FAILED: "red", Outcome.NOT_ATTEMPTED: "red", Outcome.CANCELLED: "yellow"}
 
 
 def show(services: Services, *, what: str, limit: int, before: str | None, as_json: bool) -> int:
@@ -52,65 +58,73 @@ def _print(
     services: Services,
     page: Page[Any],
     view: Callable[[Any], Any],
-    layout: Callable[[Sequence[Any]], str],
+    layout: Callable[[Sequence[Any], Paper], str],
     as_json: bool,
 ) -> int:
     if services.store.degraded:
         sys.stderr.write(
-            f"alertsync: the store is degraded, and this may lack much: {services.store.degraded}\n"
+            f"alertsync: the store is degraded, and this may lack much: {printable(services.store.degraded)}\n"
         )
     if as_json:
         json.dump({"items": [view(one) for one in page.items], "next": page.next}, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
-    sys.stdout.write(f"{layout(page.items)}\n" if page.items else "nothing is recorded\n")
+    on = paper.here(services.clock)
+    sys.stdout.write(f"{layout(page.items, on)}\n" if page.items else "nothing is recorded\n")
     if page.next:
         sys.stdout.write(f"\nmore with --before {page.next}\n")
     return 0
 
 
-def _runs(runs: Sequence[Summary]) -> str:
+def _runs(runs: Sequence[Summary], on: Paper) -> str:
     rows = [
         (
             one.run_id,
-            moment(one.started_at),
+            on.cell(one.started_at),
             one.trigger,
-            f"{one.status.value}{' (dry run)' if one.dry_run else ''}",
+            Styled(
+                f"{one.status.value}{' (dry run)' if one.dry_run else ''}", _STYLES.get(one.status, "yellow")
+            ),
             one.message,
         )
         for one in runs
     ]
-    return table(("RUN", "STARTED", "TRIGGER", "STATUS", "MESSAGE"), rows)
+    return table(("RUN", "STARTED", "TRIGGER", "STATUS", "MESSAGE"), rows, on)
 
 
-def _actions(actions: Sequence[Action]) -> str:
+def _actions(actions: Sequence[Action], on: Paper) -> str:
     rows = [
         (
-            moment(one.at),
+            on.cell(one.at),
             one.alert_group_id,
             one.title[:_MAX_TITLE],
             one.kind.value,
-            one.outcome.value.replace("_", " "),
+            Styled(one.outcome.value.replace("_", " "), _OUTCOMES.get(one.outcome, "green")),
             "; ".join(filter(None, (one.reason, one.detail))),
         )
         for one in actions
     ]
-    return table(("TIME", "ALERT GROUP", "TITLE", "ACTION", "OUTCOME", "WHY"), rows)
+    return table(("TIME", "ALERT GROUP", "TITLE", "ACTION", "OUTCOME", "WHY"), rows, on)
 
 
-def _debts(debts: Sequence[Debt]) -> str:
+def _debts(debts: Sequence[Debt], on: Paper) -> str:
     rows = [
         (
-            moment(one.made_at),
+            on.cell(one.made_at),
             one.alert_group_id,
             one.title[:_MAX_TITLE],
             _states(one),
-            moment(one.silenced_until) if one.is_open else "",
-            next((alert.alarm for alert in one.alerts if alert.alarm), one.reason),
+            on.cell(one.silenced_until) if one.is_open else "",
+            _alarm_or_reason(one),
         )
         for one in debts
     ]
-    return table(("MADE", "ALERT GROUP", "TITLE", "ALERTS", "SILENCED UNTIL", "WHY"), rows)
+    return table(("MADE", "ALERT GROUP", "TITLE", "ALERTS", "SILENCED UNTIL", "WHY"), rows, on)
+
+
+def _alarm_or_reason(debt: Debt) -> Cell:
+    alarm = next((alert.alarm for alert in debt.alerts if alert.alarm), "")
+    return Styled(alarm, "red") if alarm else debt.reason
 
 
 def _states(debt: Debt) -> str:

@@ -8,19 +8,39 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from alertsync.cli.tables import table
+from alertsync.cli import live, paper
+from alertsync.cli.tables import Styled, paragraph, table
 from alertsync.errors import NotReadyError
 from alertsync.models import ActionKind, DecisionKind, Held, Outcome, RunStatus
 from alertsync.web import views
 
 if TYPE_CHECKING:
-    from alertsync.models import Decision, Policy, Run
+    from collections.abc import Iterator, Sequence
+
+    from alertsync.cli.paper import Paper
+    from alertsync.cli.tables import Cell
+    from alertsync.models import Action, Decision, Policy, Run
     from alertsync.services import Services
 
 EXIT = {RunStatus.SUCCESS: 0, RunStatus.PARTIAL: 3}
 """Exit status of a run by how it ended; 1 for all others."""
 
 _MAX_TITLE = 40
+_STOPPING = "stopping once what is under way has ended"
+_STYLES = {RunStatus.SUCCESS: "green", RunStatus.PARTIAL: "yellow", RunStatus.FAILED: "red"}
+_BAD = frozenset({Outcome.FAILED, Outcome.NOT_ATTEMPTED})
+_HELD = {
+    Held.STATE: "its state in IRM is none that IRM_STATES names",
+    Held.DELIVERIES: "its deliveries are read in one of the next runs",
+    Held.POLICY: "it is only reported, by ON_SILENCED or ON_GONE, or as its debt could not be paid",
+    Held.DRY_RUN: "this is a dry run",
+    Held.MAX_ACTIONS: "MAX_ACTIONS_PER_RUN is reached; the next run goes on, or run --lift max_actions",
+    Held.GONE_RATIO: "too many are gone at once; if that is right, run --lift gone_ratio",
+    Held.CREDENTIALS: "IRM does not let the token act; check tells whose it is",
+    Held.PERSON: "a person changed it in IRM, and it is left to them",
+    Held.STORE: "the store cannot be written; see STATE_DIR",
+}
+"""Why something is not done now, and what would change that."""
 
 
 def run(services: Services, *, rehearsal: bool, as_json: bool, lift: frozenset[str] = frozenset()) -> int:
@@ -28,49 +48,141 @@ def run(services: Services, *, rehearsal: bool, as_json: bool, lift: frozenset[s
     if services.reconciler is None:
         missing = "; ".join(f"{name} {text}" for name, text in services.missing.items())
         raise NotReadyError(f"no run is possible: {missing}")
-    asked = threading.Event()
+    asked, begun = threading.Event(), threading.Event()
     services.stop.attach(asked.is_set)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.set())
-    done = services.reconciler.run_once(
-        "command line", dry_run=rehearsal, wait=services.settings.reconcile_wait, lift=lift
-    )
+    tell = live.of_run(services, begun.is_set)
+    with live.shown(services, lambda: _STOPPING if asked.is_set() else tell()):
+        done = services.reconciler.run_once(
+            "command line",
+            dry_run=rehearsal,
+            wait=services.settings.reconcile_wait,
+            lift=lift,
+            started=begun.set,
+        )
     if as_json:
         json.dump(views.run(done), sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        sys.stdout.write(_text(done, services.settings.policy))
+        on = paper.here(services.clock)
+        lines = (_for_a_person if on.is_terminal else _for_a_pipe)(done, services.settings.policy, on)
+        sys.stdout.write("\n".join(lines) + "\n")
     return EXIT.get(done.status, 1)
 
 
-def _text(run: Run, policy: Policy) -> str:
-    lines = []
+def _for_a_pipe(run: Run, policy: Policy, on: Paper) -> Iterator[str]:
+    """Write one table of all decisions, in the order of the plan, and what else was done."""
+    outcomes = {action.alert_group_id: action for action in run.actions}
     if run.decisions:
-        outcomes = {action.alert_group_id: _worded(action.outcome) for action in run.actions}
-        rows = [_row(decision, outcomes, policy) for decision in run.decisions]
-        lines.append(table(("ALERT GROUP", "TITLE", "DECISION", "ACTION", "WHY"), rows))
-        lines.append("")
-    shown = {decision.alert_group.id for decision in run.decisions}
-    others = [action for action in run.actions if action.alert_group_id not in shown]
-    if others:
         rows = [
-            (one.alert_group_id, one.title[:_MAX_TITLE], one.kind.value, _worded(one.outcome), one.detail)
-            for one in others
+            (
+                one.alert_group.id,
+                one.alert_group.title[:_MAX_TITLE],
+                one.kind.value,
+                _done(one, outcomes, policy)[0],
+                one.reason,
+            )
+            for one in run.decisions
         ]
-        lines.append(table(("ALERT GROUP", "TITLE", "ACTION", "OUTCOME", "DETAIL"), rows))
-        lines.append("")
-    lines.append(f"{run.status.value}: {run.message}")
-    return "\n".join(lines) + "\n"
+        yield table(("ALERT GROUP", "TITLE", "DECISION", "ACTION", "WHY"), rows, on)
+        yield ""
+    yield from _others(run, on)
+    yield f"{run.status.value}: {paper.printable(run.message)}"
 
 
-def _row(decision: Decision, outcomes: dict[str, str], policy: Policy) -> tuple[str, ...]:
+def _for_a_person(run: Run, policy: Policy, on: Paper) -> Iterator[str]:
+    """Write what was or would be done, what is held back, and what is left alone, each with its reason."""
+    yield on.paint(_heading(run, policy), "bold")
+    yield ""
+    outcomes = {action.alert_group_id: action for action in run.actions}
+    parts: dict[str, list[Sequence[Cell]]] = {
+        "Would be done" if run.dry_run else "Done": [],
+        "Held back": [],
+        "Left alone": [],
+    }
+    acted, held, alone = parts.values()
+    for one in run.decisions:
+        said, style = _done(one, outcomes, policy)
+        part = alone if said == "none" else held if said.startswith("held") else acted
+        part.append(_row(one, said, style, outcomes, on))
+    for title, rows in parts.items():
+        if rows:
+            yield f"{title} ({len(rows)})"
+            yield table(("ALERT GROUP", "TITLE", "AGE", "DECISION", "ACTION", "WHY"), rows, on)
+            yield ""
+    yield from _others(run, on)
+    yield paragraph(f"{run.status.value}: {run.message}", on, _STYLES.get(run.status, "yellow"))
+    if run.dry_run and acted:
+        yield ""
+        yield paragraph(_next_step(policy), on, "dim")
+
+
+def _heading(run: Run, policy: Policy) -> str:
+    at = f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC, in {run.duration_seconds:.1f} s"
+    if not run.dry_run:
+        return f"Run of {at}"
+    if policy.dry_run:
+        return f"DRY RUN of {at}: DRY_RUN is set, so nothing was done"
+    return f"Plan of {at}: what a run would do now; nothing was done"
+
+
+def _next_step(policy: Policy) -> str:
+    explained = "«python -m alertsync explain ID» tells all about one alert group."
+    if policy.dry_run:
+        return f"With DRY_RUN=false it would be done by the next run. {explained}"
+    return f"«python -m alertsync run» does this now. {explained}"
+
+
+def _row(
+    decision: Decision, said: str, style: str, outcomes: dict[str, Action], on: Paper
+) -> tuple[Cell, ...]:
     group = decision.alert_group
-    done = outcomes.get(group.id, "")
-    if not done and decision.held is Held.DRY_RUN:
-        done = f"would {_would(decision, policy).value}"
-    elif not done and (decision.inconsistent or decision.held):
-        done = f"held ({decision.held.value})"
-    return group.id, group.title[:_MAX_TITLE], decision.kind.value, done or "none", decision.reason
+    why = decision.reason
+    if said.startswith("held"):
+        said, why = "held", f"{why}. Not now: {_HELD.get(decision.held, decision.held.value)}"
+    elif group.id in outcomes and outcomes[group.id].detail:
+        why = f"{why}. {outcomes[group.id].detail}"
+    return (
+        group.id,
+        group.title[:_MAX_TITLE],
+        on.age(group.created_at),
+        decision.kind.value,
+        Styled(said, style),
+        why,
+    )
+
+
+def _others(run: Run, on: Paper) -> Iterator[str]:
+    """Write what was done for alert groups that are not open."""
+    shown = {decision.alert_group.id for decision in run.decisions}
+    rows = [
+        (
+            one.alert_group_id,
+            one.title[:_MAX_TITLE],
+            one.kind.value,
+            Styled(_worded(one.outcome), "red" if one.outcome in _BAD else "green"),
+            one.detail,
+        )
+        for one in run.actions
+        if one.alert_group_id not in shown
+    ]
+    if rows:
+        yield from ["For alert groups that are not open"] if on.is_terminal else []
+        yield table(("ALERT GROUP", "TITLE", "ACTION", "OUTCOME", "DETAIL"), rows, on)
+        yield ""
+
+
+def _done(decision: Decision, outcomes: dict[str, Action], policy: Policy) -> tuple[str, str]:
+    """Say what was done about an alert group, or would be, or that it is held back, or "none"; and give a style."""
+    action = outcomes.get(decision.alert_group.id)
+    if action is not None:
+        return _worded(action.outcome), "red" if action.outcome in _BAD else "green"
+    if decision.held is Held.DRY_RUN:
+        return f"would {_would(decision, policy).value}", "green"
+    if decision.inconsistent or decision.held:
+        return f"held ({decision.held.value})", "yellow"
+    return "none", ""
 
 
 def _would(decision: Decision, policy: Policy) -> ActionKind:

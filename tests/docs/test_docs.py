@@ -48,8 +48,8 @@ from tests.docs.readme import (
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 ENV_EXAMPLE = ROOT / ".env.example"
-FOREIGN_NAMES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"}
-"""Upper-case words of the documentation that are other programs' settings."""
+FOREIGN_NAMES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NO_COLOR"}
+"""Upper-case words of the documentation that are other programs' settings, or everybody's."""
 
 
 @pytest.fixture
