@@ -7,7 +7,6 @@ HTTP. Only the two servers are stand-ins (with `--alertmanager real`, only IRM i
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 import alertsync
-from alertsync.cli.paper import printable
+from alertsync.cli.voice import Voice
 from alertsync.simulator import alertmanager_api, irm_api
 from alertsync.simulator.alertmanager_model import Alertmanager
 from alertsync.simulator.irm_model import Irm
@@ -47,13 +46,6 @@ _KEPT = (
 )
 """What the service gets of our environment: a newcomer's own settings must not reach the demo."""
 
-_ADDRESSES = {
-    "/reconcile": "run now, by a button",
-    "/grafana-alerts": "IRM's open alert groups, each with its decision and reason",
-    "/all-alerts": "Alertmanager's alerts, each with its silences",
-    "/metrics": "what Prometheus scrapes",
-    "/readyz": "readiness, and both servers as last seen",
-}
 _INTERVAL_SECONDS = 5
 _START_SECONDS = 30.0
 _STOP_SECONDS = 40.0
@@ -63,7 +55,7 @@ _HTTP_SECONDS = 5.0
 
 def run(*, port: int, real: bool, seconds: float | None, as_json: bool = False) -> int:
     """Run the demo until Ctrl-C, SIGTERM, or for so many `seconds`; give the exit status."""
-    stop, voice = threading.Event(), _Voice(as_json=as_json)
+    stop, voice = threading.Event(), Voice(as_json=as_json)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with contextlib.ExitStack() as stack:
@@ -80,7 +72,13 @@ def run(*, port: int, real: bool, seconds: float | None, as_json: bool = False) 
             voice.say("alertsync", f"did not start: is port {port} in use? Its log is on stderr")
             sys.stderr.write((directory / "alertsync.log").read_text())
             return 1
-        voice.introduce(port, target.url, irm_server.url, real=real)
+        kind = "the installed Alertmanager" if real else "a simulated Alertmanager"
+        voice.introduce(
+            f"alertsync {alertsync.__version__} runs under gunicorn, every {_INTERVAL_SECONDS} s, with {kind} and a simulated "
+            "Grafana IRM.",
+            port,
+            {"alertmanager": target.url, "irm": irm_server.url, "token": _TOKEN},
+        )
         story = threading.Thread(target=_tell, args=(target, stop, voice), daemon=True)
         story.start()
         _watch(service, port, irm, stop, seconds, voice=voice)
@@ -182,43 +180,7 @@ def _get(port: int, path: str) -> dict[str, Any]:
     return found
 
 
-class _Voice:
-    """Prints what happens: a line of text each, or with `as_json` a JSON object."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-
-    def say(self, who: str, text: str, **more: object) -> None:
-        """Tell who did something and what; `more` is for scripts."""
-        now = datetime.now(tz=UTC)
-        if self._as_json:
-            line = json.dumps({"time": now.isoformat(), "who": who, "text": text, **more})
-        else:
-            line = f"{now.astimezone():%H:%M:%S}  {who:<12}  {printable(text)}"
-        self._write(f"{line}\n")
-
-    def introduce(self, port: int, alertmanager: str, irm: str, *, real: bool) -> None:
-        """Tell what runs here and which addresses to open."""
-        kind = "the installed Alertmanager" if real else "a simulated Alertmanager"
-        text = f"alertsync {alertsync.__version__} runs under gunicorn, every {_INTERVAL_SECONDS} s, with {kind} and a simulated Grafana IRM."
-        addresses = {f"http://localhost:{port}{path}": what for path, what in _ADDRESSES.items()}
-        if self._as_json:
-            self.say("demo", text, addresses=addresses, alertmanager=alertmanager, irm=irm, token=_TOKEN)
-            return
-        width = max(map(len, addresses))
-        listed = "\n".join(f"  {address:<{width}}  {what}" for address, what in addresses.items())
-        self._write(
-            f"\n{text}\n\n{listed}\n\n"
-            f"  {alertmanager} is Alertmanager, {irm} is IRM (token {_TOKEN}).\n\n"
-            "Within a minute you see an inconsistency found and resolved. Ctrl-C ends everything.\n\n"
-        )
-
-    def _write(self, text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-
-def _tell(target: _Simulated | RealAlertmanager, stop: threading.Event, voice: _Voice) -> None:
+def _tell(target: _Simulated | RealAlertmanager, stop: threading.Event, voice: Voice) -> None:
     try:
         Scenario().run(target, stop, lambda text: voice.say("story", text))
     except requests.RequestException as error:
@@ -233,7 +195,7 @@ def _watch(  # noqa: PLR0913  all that the demo consists of
     stop: threading.Event,
     seconds: float | None,
     *,
-    voice: _Voice,
+    voice: Voice,
 ) -> None:
     """Print each page that IRM sends and each thing that alertsync does, until told to stop."""
     ends = time.monotonic() + (seconds if seconds is not None else float("inf"))
@@ -255,7 +217,7 @@ def _done(outcome: str) -> str:
     return "re-paged" if outcome == "posted" else outcome.replace("_", " ")
 
 
-def _tell_run(run: dict[str, Any], left_alone: str, voice: _Voice) -> str:
+def _tell_run(run: dict[str, Any], left_alone: str, voice: Voice) -> str:
     """Print what a run did, and what it left alone if that is news; give what it left alone."""
     decisions = {one["alert_group_id"]: one for one in run.get("decisions", [])}
     for action in run.get("actions", []):

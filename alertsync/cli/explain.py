@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from alertsync.cli import live, paper
 from alertsync.cli.paper import printable
 from alertsync.cli.tables import table
-from alertsync.errors import NotReadyError
+from alertsync.errors import NotReadyError, UnknownAlertGroupError
 from alertsync.models import ActionKind, LegacyAlert, Unreadable
 from alertsync.web import views
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from alertsync.cli.paper import Paper
     from alertsync.models import Debt, Decision, Delivery, Explanation, Member, Silence
+    from alertsync.reconciler import Reconciler
     from alertsync.services import Services
 
 _MAX_DELIVERIES = 20
@@ -30,13 +31,22 @@ def explain(services: Services, alert_group_id: str, *, as_json: bool) -> int:
         missing = "; ".join(f"{name} {text}" for name, text in services.missing.items())
         raise NotReadyError(f"nothing can be explained: {missing}")
     with live.shown(services, lambda: f"reading {alert_group_id} and what it rests on"):
-        explained = services.reconciler.explain(alert_group_id)
+        explained = _read(services.reconciler, alert_group_id)
     if as_json:
         json.dump(views.explanation(explained), sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         sys.stdout.write("\n".join(_lines(explained, paper.here(services.clock))) + "\n")
     return 0
+
+
+def _read(reconciler: Reconciler, alert_group_id: str) -> Explanation:
+    try:
+        return reconciler.explain(alert_group_id)
+    except UnknownAlertGroupError as error:
+        raise UnknownAlertGroupError(
+            f"{error}: plan shows the ids of those that are open, history --actions those that were acted upon"
+        ) from None
 
 
 def _lines(one: Explanation, on: Paper) -> Iterator[str]:

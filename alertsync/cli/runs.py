@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from alertsync.cli import live, paper
 from alertsync.cli.tables import Styled, paragraph, table
-from alertsync.errors import NotReadyError
+from alertsync.errors import NotReadyError, RunBusyError
 from alertsync.models import ActionKind, DecisionKind, Held, Outcome, RunStatus
 from alertsync.web import views
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from alertsync.cli.paper import Paper
     from alertsync.cli.tables import Cell
     from alertsync.models import Action, Decision, Policy, Run
+    from alertsync.reconciler import Reconciler
     from alertsync.services import Services
 
 EXIT = {RunStatus.SUCCESS: 0, RunStatus.PARTIAL: 3}
@@ -54,13 +55,7 @@ def run(services: Services, *, rehearsal: bool, as_json: bool, lift: frozenset[s
         signal.signal(number, lambda *_: asked.set())
     tell = live.of_run(services, begun.is_set)
     with live.shown(services, lambda: _STOPPING if asked.is_set() else tell()):
-        done = services.reconciler.run_once(
-            "command line",
-            dry_run=rehearsal,
-            wait=services.settings.reconcile_wait,
-            lift=lift,
-            started=begun.set,
-        )
+        done = _run_once(services, services.reconciler, begun, rehearsal=rehearsal, lift=lift)
     if as_json:
         json.dump(views.run(done), sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -69,6 +64,27 @@ def run(services: Services, *, rehearsal: bool, as_json: bool, lift: frozenset[s
         lines = (_for_a_person if on.is_terminal else _for_a_pipe)(done, services.settings.policy, on)
         sys.stdout.write("\n".join(lines) + "\n")
     return EXIT.get(done.status, 1)
+
+
+def _run_once(
+    services: Services,
+    reconciler: Reconciler,
+    begun: threading.Event,
+    *,
+    rehearsal: bool,
+    lift: frozenset[str],
+) -> Run:
+    wait = services.settings.reconcile_wait
+    try:
+        return reconciler.run_once("command line", dry_run=rehearsal, wait=wait, lift=lift, started=begun.set)
+    except RunBusyError as error:
+        now = services.progress()
+        whose = f" (of the {now.trigger}, {live.worded(now)})" if now else ""
+        raise RunBusyError(
+            f"another run{whose} did not end within {wait:g} s, so nothing was done: try again in a moment, or wait longer "
+            "with a larger RECONCILE_WAIT",
+            retry_after=error.retry_after,
+        ) from None
 
 
 def _for_a_pipe(run: Run, policy: Policy, on: Paper) -> Iterator[str]:

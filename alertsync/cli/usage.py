@@ -12,39 +12,16 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import alertsync
+from alertsync.cli import lessons
 from alertsync.models import Brake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROGRAM = "python -m alertsync"
 WRONG = 2
 """Exit status of a command line that is not understood."""
 
 _MAX_LIMIT = 500
-_ABOUT = """\
-Keeps Prometheus Alertmanager and Grafana IRM telling the same story: it closes in IRM what somebody has silenced in
-Alertmanager, and pages again when the silence ends and its alerts still fire.
-
-The service does so by itself; these commands are for a person, or a script, on the same host. Only run acts.
-"""
-_EPILOG = f"""\
-examples:
-  {PROGRAM} check                  is all well, and if not, what to do
-  {PROGRAM} plan                   what would be done now, and why
-  {PROGRAM} explain IPGQOUSLM4JUA  why it is decided as it is
-  {PROGRAM} history --debts        which pages are still owed
-
-exit status:
-  0    done
-  1    failed; the last lines say why
-  2    wrong usage
-  3    partial: something that was due could not be done
-  130  interrupted by Ctrl-C
-
-Settings are environment variables, those of the service; the README lists them. Tables fit the terminal; through a
-pipe they are plain and nothing is cut. NO_COLOR=1 takes the colours away. --json prints JSON for scripts.
-"""
 
 
 class _Help(argparse.HelpFormatter):
@@ -97,12 +74,12 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
         dest="command", required=True, metavar="COMMAND", title="commands", parser_class=_Parser
     )
     commands = {
-        "check": _command(add, "check", _CHECK),
-        "plan": _command(add, "plan", _PLAN),
-        "run": _command(add, "run", _RUN),
-        "explain": _command(add, "explain", _EXPLAIN),
-        "history": _command(add, "history", _HISTORY),
-        "demo": _command(add, "demo", _DEMO),
+        "check": _command(add, "check", lessons.CHECK),
+        "plan": _command(add, "plan", lessons.PLAN),
+        "run": _command(add, "run", lessons.RUN),
+        "explain": _command(add, "explain", lessons.EXPLAIN),
+        "history": _command(add, "history", lessons.HISTORY),
+        "demo": _command(add, "demo", lessons.DEMO),
     }
     for name, command in commands.items():
         text = "print JSON for scripts, one object a line" if name == "demo" else "print JSON for scripts"
@@ -122,102 +99,11 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
     return commands
 
 
-_CHECK = (
-    "look at the settings, both systems and the token, and tell what is wrong",
-    """\
-Looks at the settings, reaches Alertmanager (each peer) and Grafana IRM, tells whose token it is and whether it may act,
-and how many open alert groups can be matched. Changes nothing anywhere. A line that begins with «error» says what to do.
-""",
-    """\
-examples:
-  {0} check
-  {0} check --json | jq .findings
-
-exit status: 0 if nothing is wrong (warnings may be), 1 if there is an error
-""",
-)
-_PLAN = (
-    "show what would be done now, and act on nothing",
-    """\
-Reads both systems and decides about every open alert group, as a run would. Shows what would be done, what is held back
-and by what, and what is left alone, each with its reason. Acts on nothing, and leaves metrics and pages as they are.
-""",
-    """\
-examples:
-  {0} plan
-  {0} plan --json | jq '.decisions[] | select(.inconsistent)'
-
-exit status: 0 if it could look, 1 if it could not, 3 if something that is due could not be done now
-""",
-)
-_RUN = (
-    "run once, for real unless DRY_RUN is set",
-    """\
-Runs once, now, as the loop of the service does: resolves or silences in IRM what is silenced in Alertmanager, and pages
-for what is owed. Waits for a run that goes on already, RECONCILE_WAIT seconds at most. Ctrl-C ends it between two
-actions. With DRY_RUN=true it acts on nothing; «plan» never does.
-""",
-    """\
-examples:
-  {0} run
-  {0} run --lift max_actions    all at once that is due
-  {0} run --json > run.json
-
-exit status: 0 all done that was due, 1 it failed or was interrupted, 3 something that was due could not be done
-""",
-)
-_EXPLAIN = (
-    "read one alert group now, and tell why it is decided as it is",
-    """\
-Reads one alert group, open or resolved, all that was delivered into it, and what Alertmanager holds of it now. Tells
-what is decided about it and why, who silenced what, what alertsync did about it and what it owes. Changes nothing.
-""",
-    """\
-examples:
-  {0} explain IPGQOUSLM4JUA
-  {0} explain IPGQOUSLM4JUA --json
-
-exit status: 0 explained, 1 it cannot be read, or there is no such alert group
-""",
-)
-_HISTORY = (
-    "list what was done and is owed, newest first",
-    """\
-Lists the runs, the actions or the debts that are kept in STATE_DIR. Reaches neither Alertmanager nor IRM, and works
-while the service is down.
-""",
-    """\
-examples:
-  {0} history            the last 50 runs
-  {0} history --actions --limit 10
-  {0} history --debts    what is owed, and what is over
-  {0} history --json --limit 500
-
-exit status: 0 listed, 1 the history cannot be read
-""",
-)
-_DEMO = (
-    "run the real service against simulated servers, and watch it work",
-    """\
-Starts the real service on this machine, a simulated Alertmanager and a simulated IRM, and lets alerts fire, get silenced
-and end. Prints what happens and which addresses to open. Needs no settings and reaches nobody. Ctrl-C ends everything.
-""",
-    """\
-examples:
-  {0} demo
-  {0} demo --port 9000 --seconds 60
-  {0} demo --json | jq -r .text
-
-exit status: 0 ended, 1 it could not start
-""",
-)
-
-
 def _parser() -> _Parser:
     parser = _Parser(
-        prog=PROGRAM,
-        description=_ABOUT,
-        epilog=_EPILOG,
+        prog=lessons.PROGRAM,
+        description=lessons.ABOUT,
+        epilog=lessons.EPILOG,
         formatter_class=_Help,
         allow_abbrev=False,
     )
@@ -226,14 +112,13 @@ def _parser() -> _Parser:
 
 
 def _command(
-    add: argparse._SubParsersAction[_Parser], name: str, texts: tuple[str, str, str]
+    add: argparse._SubParsersAction[_Parser], name: str, lesson: lessons.Lesson
 ) -> argparse.ArgumentParser:
-    short, long, epilog = texts
     return add.add_parser(
         name,
-        help=short,
-        description=long,
-        epilog=epilog.replace("{0}", PROGRAM),
+        help=lesson.short,
+        description=lesson.about,
+        epilog=lesson.more,
         formatter_class=_Help,
         allow_abbrev=False,
     )

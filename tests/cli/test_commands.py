@@ -11,11 +11,15 @@ import pytest
 from alertsync import bootstrap
 from alertsync.__main__ import main
 from alertsync.cli import explain, history, runs
-from alertsync.errors import AlertsyncError, NotReadyError, UnknownAlertGroupError
-from alertsync.models import LedgerChange, Owing
+from alertsync.cli.paper import Paper
+from alertsync.errors import AlertsyncError, NotReadyError, RunBusyError, UnknownAlertGroupError
+from alertsync.locks import FileLock
+from alertsync.models import Held, LedgerChange, Owing
+from alertsync.progress import Board, Phase
 from tests.docs import settings
 from tests.reconciler.bench import Bench, bench
 from tests.service import command
+from tests.unit.clocks import START
 from tests.unit.ledgers import debt, run
 
 if TYPE_CHECKING:
@@ -263,3 +267,33 @@ def test_a_command_that_fails_says_why_in_a_line(tmp_path: Path, arguments: list
 def test_the_history_needs_no_settings_of_irm(tmp_path: Path) -> None:
     done = command("history", "--debts", home=tmp_path, settings={})
     assert (done.returncode, done.stdout) == (0, "nothing is recorded\n")
+
+
+def test_a_command_that_waited_in_vain_says_for_whom_and_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, RECONCILE_WAIT="0") as world:
+        lock = FileLock(world.services.directory / "run.lock")
+        assert lock.acquire()
+        other = Board(world.services.directory, world.time.clock)
+        with other.reporting("r1", "loop", START, dry_run=False) as report:
+            report.enter(Phase.READING_ALERTMANAGER)
+            with pytest.raises(RunBusyError, match=r"\(of the loop, reading Alertmanager\).*try again"):
+                runs.run(world.services, rehearsal=False, as_json=False)
+        lock.release()
+
+
+def test_a_person_reads_why_something_is_held_back_and_what_would_change_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, MAX_ACTIONS_PER_RUN="1") as world:
+        for name in ("Disk", "Net", "Cpu"):
+            world.fire(name)
+            world.silence(name)
+        world.fire("Fan")
+        done = world.run()
+        on = Paper(100, now=world.time.clock.now())
+        told = "\n".join(runs._for_a_person(done, world.services.settings.policy, on))
+    for text in ("Run of 2026", "Done (1)", "Held back (2)", "Left alone (1)", "run --lift max_actions"):
+        assert text in told
+    assert set(runs._HELD) == set(Held) - {Held.NOT_HELD}

@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 from alertsync.__main__ import main
-from alertsync.cli import usage
+from alertsync.cli import lessons, usage
 
 COMMANDS = ("check", "plan", "run", "explain", "history", "demo")
 
@@ -37,7 +37,7 @@ def test_the_help_of_each_command_shows_examples_that_are_understood_and_its_exi
     assert "exit status: 0" in out
     assert "--json" in out
     examples = re.findall(
-        rf"^  {re.escape(usage.PROGRAM)} (.*?)(?: {{2,}}.*| \|.*| >.*)?$", out, re.MULTILINE
+        rf"^  {re.escape(lessons.PROGRAM)} (.*?)(?: {{2,}}.*| \|.*| >.*)?$", out, re.MULTILINE
     )
     assert examples
     for example in examples:
