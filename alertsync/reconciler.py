@@ -19,6 +19,7 @@ from alertsync.clock import Deadline
 from alertsync.errors import RunBusyError, UnknownAlertGroupError
 from alertsync.locks import all_held
 from alertsync.models import Run, RunStatus
+from alertsync.store import WantedActions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +76,7 @@ class Reconciler(Means):
     ) -> Run:
         """Run now, and give the record of it; a run that failed is a record too.
 
-        `trigger` says who asked ("loop", "http", "command line"), `wait` for how many seconds to wait for
+        `trigger` says who asked ("loop", "watch", "http", "plan", "command line"), `wait` for how many seconds to wait for
         another run to end (`RunBusyError` after that), `started` is called once it has. A `dry_run` acts on
         nothing and leaves ledger, metrics and published decisions alone. `lift` names brakes to lift for this run.
         """
@@ -111,5 +112,5 @@ class Reconciler(Means):
         explained = self.observer(self.policy, deadline).explain(alert_group_id, self.store.ledger())
         if explained is None:
             raise UnknownAlertGroupError(f"IRM has no alert group {alert_group_id}")
-        past = self.store.actions(limit=100, alert_group_id=alert_group_id)
+        past = self.store.actions(limit=100, wanted=WantedActions(alert_group_id=alert_group_id))
         return msgspec.structs.replace(explained, actions=past.items)

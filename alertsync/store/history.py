@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
 
     from alertsync.store.pages import Key
+    from alertsync.store.wanted import WantedActions, WantedRuns
 
 log = logging.getLogger(__name__)
 
@@ -95,20 +96,21 @@ def read_run(connection: Connection, run_id: str) -> Run | None:
     )
 
 
-def read_runs(connection: Connection, limit: int, before: Key | None) -> list[tuple[Key, Summary]]:
+def read_runs(
+    connection: Connection, limit: int, before: Key | None, wanted: WantedRuns
+) -> list[tuple[Key, Summary]]:
     """Read runs, newest first."""
-    query = select(runs.c.started_at, runs.c.run_id, runs.c.body)
+    query = select(runs.c.started_at, runs.c.run_id, runs.c.body).where(*wanted.conditions())
     by = (runs.c.started_at, runs.c.run_id)
     return _readable(connection, query, by, limit, before, decode=lambda body, _: summary(_run.decode(body)))
 
 
 def read_actions(
-    connection: Connection, limit: int, before: Key | None, alert_group_id: str | None
+    connection: Connection, limit: int, before: Key | None, wanted: WantedActions
 ) -> list[tuple[Key, Action]]:
     """Read actions, newest first."""
     query = select(actions.c.at, actions.c.run_id, actions.c.position, actions.c.body)
-    if alert_group_id is not None:
-        query = query.where(actions.c.alert_group_id == alert_group_id)
+    query = query.where(*wanted.conditions())
     by = (actions.c.at, actions.c.run_id, actions.c.position)
     return _readable(
         connection, query, by, limit, before, decode=lambda body, key: _of_run(_action.decode(body), key[1])
@@ -128,18 +130,18 @@ def read_debts(
     return _readable(connection, query, by, limit, before, decode=lambda body, _: _debt.decode(body))
 
 
-def run_rows(kept: Iterable[Run]) -> list[tuple[Key, Summary]]:
+def run_rows(kept: Iterable[Run], wanted: WantedRuns) -> list[tuple[Key, Summary]]:
     """Give runs that are not in the database as `read_runs` would."""
-    return [((micros(run.started_at), run.run_id, 0), summary(run)) for run in kept]
+    return [((micros(run.started_at), run.run_id, 0), summary(run)) for run in kept if wanted.match(run)]
 
 
-def action_rows(kept: Iterable[Run], alert_group_id: str | None) -> list[tuple[Key, Action]]:
+def action_rows(kept: Iterable[Run], wanted: WantedActions) -> list[tuple[Key, Action]]:
     """Give the actions of runs that are not in the database as `read_actions` would."""
     return [
         ((micros(_at(run, action)), run.run_id, position), _of_run(action, run.run_id))
         for run in kept
         for position, action in enumerate(run.actions)
-        if alert_group_id in (None, action.alert_group_id)
+        if wanted.match(action, run.run_id, _at(run, action))
     ]
 
 

@@ -57,6 +57,17 @@ class PublishedFiles:
         """Give the last run that decided anything, with its decisions; None before there was one."""
         return self._decode(_LAST_RUN, Run)
 
+    def last_run_stamp(self) -> str:
+        """Give a word that changes whenever another run is published."""
+        with self._guard:
+            kept = self._unwritten.get(_LAST_RUN)
+        try:
+            status = (self._directory / _LAST_RUN).stat()
+            written = f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+        except OSError:
+            written = ""
+        return written if kept is None else f"{written}+{kept[1]:x}"
+
     def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
         """Publish the decisions of a run, and the metrics of the alerts that it saw."""
         self._write(_LAST_RUN, msgspec.json.encode(run))

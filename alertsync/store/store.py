@@ -22,6 +22,7 @@ from alertsync.store.faults import EXPECTED, Fault
 from alertsync.store.health import Health
 from alertsync.store.pages import Page, key_of, page
 from alertsync.store.published import PublishedFiles
+from alertsync.store.wanted import ALL_ACTIONS, ALL_RUNS
 from alertsync.store.writer import Held, Unsaved, read_requests, read_standing, settle
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from alertsync.clock import Clock
     from alertsync.exposition import Page as MetricsPage
     from alertsync.models import Action, Debt, Ledger, Requests, Run, Summary
+    from alertsync.store.wanted import WantedActions, WantedRuns
 
 log = logging.getLogger(__name__)
 
@@ -122,22 +124,21 @@ class Store:
             return kept
         return self._read(lambda connection: history.read_run(connection, run_id))
 
-    def runs(self, *, limit: int, before: str | None = None) -> Page[Summary]:
+    def runs(self, *, limit: int, before: str | None = None, wanted: WantedRuns = ALL_RUNS) -> Page[Summary]:
         """List runs, newest first; raise `ValueError` if the cursor is not understood."""
         key, kept = key_of(before), self._unsaved.runs
-        found = self._read(lambda connection: history.read_runs(connection, limit + 1 + len(kept), key))
+        most = limit + 1 + len(kept)
+        found = self._read(lambda connection: history.read_runs(connection, most, key, wanted))
         rows = [row for row in found or () if row[1].run_id not in kept]
-        return page([*history.run_rows(kept.values()), *rows], limit, key)
+        return page([*history.run_rows(kept.values(), wanted), *rows], limit, key)
 
     def actions(
-        self, *, limit: int, before: str | None = None, alert_group_id: str | None = None
+        self, *, limit: int, before: str | None = None, wanted: WantedActions = ALL_ACTIONS
     ) -> Page[Action]:
         """List actions, newest first; raise `ValueError` if the cursor is not understood."""
         key, kept = key_of(before), self._unsaved.runs
-        found = self._read(
-            lambda connection: history.read_actions(connection, limit + 1, key, alert_group_id)
-        )
-        return page([*history.action_rows(kept.values(), alert_group_id), *(found or ())], limit, key)
+        found = self._read(lambda connection: history.read_actions(connection, limit + 1, key, wanted))
+        return page([*history.action_rows(kept.values(), wanted), *(found or ())], limit, key)
 
     def debts(
         self,
@@ -215,6 +216,10 @@ class Store:
     def last_run(self) -> Run | None:
         """Give the last run that decided anything, with its decisions; None before there was one."""
         return self._files.last_run()
+
+    def last_run_stamp(self) -> str:
+        """Give a word that is another one whenever `last_run` gives another run; cheap, as that is not read."""
+        return self._files.last_run_stamp()
 
     def metrics(self) -> tuple[MetricsPage, ...]:
         """Give the metrics as rendered after the last run, in parts; nothing before there was one."""

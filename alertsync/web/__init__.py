@@ -24,6 +24,7 @@ from alertsync.web import (
     reconcile,
     security,
 )
+from alertsync.web.api import decisions, plan, status
 from alertsync.web.http_metrics import HttpMetrics
 from alertsync.web.triggers import Triggers
 
@@ -39,6 +40,9 @@ _ADDRESSES = {
     "/readyz": "readiness, both upstreams as last seen, what holds alertsync back, and what it owes",
     "/metrics": "Prometheus metrics",
     "POST /reconcile": "run now; ?dry_run=true decides only, ?wait=N answers after N seconds, ?lift= lifts brakes",
+    "/api/v1/status": "how things stand, for those who poll",
+    "/api/v1/decisions": "the decisions of the last run, to filter and search",
+    "/api/v1/plan": "the newest plan; POST makes one, and acts on nothing",
     "/api/v1/runs": "the runs, newest first",
     "/api/v1/runs/<run_id>": "one run",
     "/api/v1/actions": "the actions, newest first",
@@ -64,10 +68,14 @@ def create_app(services: Services) -> Flask:
     access.register(app, services, http_metrics)
     security.register(app)
     probes.register(app, services, http_metrics)
-    app.register_blueprint(reconcile.blueprint(services, Triggers(services)))
+    triggers = Triggers(services)
+    app.register_blueprint(reconcile.blueprint(services, triggers))
     app.register_blueprint(history.blueprint(services))
     app.register_blueprint(events.blueprint(services))
     app.register_blueprint(explain.blueprint(services))
+    app.register_blueprint(status.blueprint(services))
+    app.register_blueprint(decisions.blueprint(services))
+    app.register_blueprint(plan.blueprint(services, triggers))
     app.register_blueprint(alerts.blueprint(services))
 
     @app.get("/")

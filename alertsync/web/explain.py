@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, request
 
-from alertsync.errors import NotReadyError, StoppedError, UnknownAlertGroupError, UpstreamError
-from alertsync.web import problems, queries, views
+from alertsync.errors import NotReadyError, UnknownAlertGroupError, UpstreamError
+from alertsync.web import problems, queries, refusals, views
 
 if TYPE_CHECKING:
     from alertsync.services import Services
@@ -56,21 +56,12 @@ def blueprint(services: Services) -> Blueprint:
 
 def _explain_refusals(routes: Blueprint) -> None:
     """Answer for the reasons why there is no explanation."""
+    refusals.register(routes)
 
     @routes.errorhandler(UnknownAlertGroupError)
     def unknown(error: UnknownAlertGroupError) -> Response:
         hint = "GET /grafana-alerts shows the ids of the open alert groups"
         return problems.response(404, "Unknown alert group", str(error), hint)
-
-    @routes.errorhandler(NotReadyError)
-    def not_ready(error: NotReadyError) -> Response:
-        hint = "set what is missing and restart alertsync; GET /readyz tells when it is ready"
-        return problems.response(503, "Not ready", str(error), hint)
-
-    @routes.errorhandler(StoppedError)
-    def stopping(error: StoppedError) -> Response:
-        headers = {"Retry-After": str(_RETRY_SECONDS)}
-        return problems.response(503, "Stopping", str(error), "try again in a moment", headers=headers)
 
     @routes.errorhandler(UpstreamError)
     def upstream_failed(error: UpstreamError) -> Response:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Blueprint, Response, jsonify, request
 
-from alertsync.web import problems, queries, views
+from alertsync.models import ActionKind, Outcome, RunStatus
+from alertsync.store import WantedActions, WantedRuns
+from alertsync.web import conditional, problems, queries, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MAX_ID = 64
+TRIGGERS = ("loop", "watch", "http", "plan", "command line")
+"""What asks for runs."""
+_PAGING = ("limit", "cursor", "before")
+_WHERE_RUNS = "GET /api/v1/runs lists the runs that are kept"
+_WHERE_GROUPS = "GET /grafana-alerts shows the ids of the alert groups that are open"
 
 
 def blueprint(services: Services) -> Blueprint:
@@ -29,50 +35,56 @@ def blueprint(services: Services) -> Blueprint:
 
     @routes.get("/api/v1/runs")
     def runs() -> Response:
-        queries.check(request, "limit", "before")
-        page = _page(lambda limit, before: store.runs(limit=limit, before=before))
+        queries.check(request, *_PAGING, "status", "trigger", "since")
+        wanted = WantedRuns(
+            status=queries.member(request, "status", RunStatus),
+            trigger=queries.one_of(request, "trigger", TRIGGERS),
+            since=queries.moment(request, "since"),
+            dead_before=services.clock.now() - views.longest(services),
+        )
+        page = _page(lambda limit, before: store.runs(limit=limit, before=before, wanted=wanted))
         return _answer(services, page, lambda one: views.summary(views.as_of_now(one, services)))
+
+    @routes.get("/api/v1/runs/<run_id>")
+    def one_run(run_id: str) -> Response:
+        queries.check(request)
+        run = services.store.run(run_id)
+        if run is None:
+            raise problems.ProblemError(404, "Unknown run", "no run of that id is kept here", _WHERE_RUNS)
+        return jsonify(views.run(views.as_of_now(run, services)))
 
     @routes.get("/api/v1/actions")
     def actions() -> Response:
-        queries.check(request, "limit", "before", "alert_group_id")
-        wanted = _alert_group_id()
-        page = _page(lambda limit, before: store.actions(limit=limit, before=before, alert_group_id=wanted))
+        queries.check(request, *_PAGING, "kind", "outcome", "alert_group_id", "run_id", "since")
+        wanted = WantedActions(
+            alert_group_id=queries.identifier(request, "alert_group_id", _WHERE_GROUPS),
+            kind=queries.member(request, "kind", ActionKind),
+            outcome=queries.member(request, "outcome", Outcome),
+            run_id=queries.identifier(request, "run_id", _WHERE_RUNS),
+            since=queries.moment(request, "since"),
+        )
+        page = _page(lambda limit, before: store.actions(limit=limit, before=before, wanted=wanted))
         return _answer(services, page, views.action)
 
     @routes.get("/api/v1/debts")
     def debts() -> Response:
-        queries.check(request, "limit", "before", "state")
+        queries.check(request, *_PAGING, "state", "alert_group_id")
         only = queries.choice(request, "state", "open", "all") == "open"
-        page = _page(lambda limit, before: store.debts(limit=limit, before=before, open_only=only))
+        of = queries.identifier(request, "alert_group_id", _WHERE_GROUPS)
+        page = _page(
+            lambda limit, before: store.debts(limit=limit, before=before, open_only=only, alert_group_id=of)
+        )
         return _answer(services, page, views.debt)
 
     return routes
 
 
 def _page(read: Callable[[int, str | None], Page[T]]) -> Page[T]:
-    limit = queries.limit(request)
+    limit, cursor = queries.limit(request), queries.cursor(request)
     try:
-        return read(limit, request.args.get("before"))
+        return read(limit, cursor)
     except ValueError:
-        raise problems.ProblemError(
-            400,
-            "Unknown cursor",
-            "before= is no cursor of this list",
-            "take the `next` of the page before it; without before= the list begins with the newest",
-        ) from None
-
-
-def _alert_group_id() -> str | None:
-    wanted = request.args.get("alert_group_id")
-    if wanted is not None and not 0 < len(wanted) <= _MAX_ID:
-        raise problems.ProblemError(
-            400,
-            "Bad query value",
-            "alert_group_id is no id of an alert group",
-            "GET /grafana-alerts shows the ids of those that are open",
-        )
-    return wanted
+        raise queries.unknown_cursor() from None
 
 
 def _answer(services: Services, page: Page[T], view: Callable[[T], Any]) -> Response:
@@ -80,4 +92,5 @@ def _answer(services: Services, page: Page[T], view: Callable[[T], Any]) -> Resp
     if services.store.degraded:
         # An empty list must not pass for the truth where it only could not be read.
         body["degraded"] = services.store.degraded
-    return jsonify(body)
+    answer = jsonify(body)
+    return conditional.marked(request, answer, conditional.tag_of(request, answer.get_data()))

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import msgspec
 
 from alertsync.models import Brake
 from alertsync.web.problems import ProblemError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from enum import StrEnum
+
     from flask import Request
 
+E = TypeVar("E", bound="StrEnum")
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _BODY_SECONDS = 5.0
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no"})
 _DEFAULT_LIMIT = 50
 _MAX_LIMIT = 500
+_MAX_TEXT = 200
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
 def check(request: Request, *allowed: str) -> None:
@@ -79,6 +90,83 @@ def choice(request: Request, name: str, *choices: str) -> str:
             f"write {' or '.join(f'{name}={one}' for one in choices)}",
         )
     return value
+
+
+def one_of(request: Request, name: str, words: Iterable[str]) -> str | None:
+    """Read one of these words; None if it is absent."""
+    value = request.args.get(name)
+    if value is not None and value not in words:
+        raise ProblemError(
+            400, "Bad query value", f"{name}={value[:100]!r} is not known", f"write one of {', '.join(words)}"
+        )
+    return value
+
+
+def member(request: Request, name: str, kinds: type[E]) -> E | None:
+    """Read one of the words of an enumeration; None if it is absent."""
+    value = one_of(request, name, [kind.value for kind in kinds])
+    return None if value is None else kinds(value)
+
+
+def optional_flag(request: Request, name: str) -> bool | None:
+    """Read a yes or no; None if it is absent."""
+    return flag(request, name) if name in request.args else None
+
+
+def identifier(request: Request, name: str, where: str) -> str | None:
+    """Read an id, of IRM's or of ours; None if it is absent. `where` tells where ids are found."""
+    value = request.args.get(name)
+    if value is not None and not _ID.fullmatch(value):
+        raise ProblemError(
+            400, "Bad query value", f"{name}={value[:100]!r} is no id that there can be", where
+        )
+    return value
+
+
+def text(request: Request, name: str) -> str:
+    """Read words to look for, at most 200 characters; "" if they are absent."""
+    value = request.args.get(name, "")
+    if len(value) > _MAX_TEXT:
+        raise ProblemError(
+            400, "Bad query value", f"{name} is too long", f"write at most {_MAX_TEXT} characters"
+        )
+    return value
+
+
+def moment(request: Request, name: str) -> datetime | None:
+    """Read a time of RFC 3339, which names its zone; None if it is absent."""
+    value = request.args.get(name)
+    if value is None:
+        return None
+    try:
+        found: datetime = msgspec.convert(value, _Moment)
+        return found.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
+        raise ProblemError(
+            400,
+            "Bad query value",
+            f"{name}={value[:100]!r} is no time with a zone",
+            f"write it as in {name}=2026-11-23T09:30:00Z; in a zone such as +02:00 the plus is written %2B",
+        ) from None
+
+
+def cursor(request: Request) -> str | None:
+    """Read where a page of a list begins: `cursor`, or `before` as it was called first; None at the beginning."""
+    if "cursor" in request.args and "before" in request.args:
+        raise ProblemError(
+            400, "Bad query value", "cursor and before are two names of one thing", "write cursor= alone"
+        )
+    return request.args.get("cursor", request.args.get("before"))
+
+
+def unknown_cursor() -> ProblemError:
+    """Make the error of a cursor that is none of the list."""
+    return ProblemError(
+        400,
+        "Unknown cursor",
+        "cursor= is no cursor of this list",
+        "take the `next` of the page before it; without cursor= the list begins with the newest",
+    )
 
 
 def lifted(request: Request) -> frozenset[str]:

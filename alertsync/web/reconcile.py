@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
 from alertsync.errors import NotReadyError, RunBusyError, StateDirError
 from alertsync.models import RunStatus
-from alertsync.web import attention, problems, queries, views
+from alertsync.web import answers, attention, problems, queries, refusals, views
 
 if TYPE_CHECKING:
     from alertsync.models import Run
     from alertsync.services import Services
     from alertsync.web.triggers import Triggers
 
-_MAX_WAIT_SECONDS = 3600
+MAX_WAIT_SECONDS = 3600
+_STATUS = {RunStatus.FAILED: 500, RunStatus.INTERRUPTED: 503}
 _KINDS = ("application/json", "text/plain", "text/html")
 
 
@@ -40,25 +42,12 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
     def trigger() -> Response | tuple[str, int]:
         queries.check(request, "dry_run", "wait", "lift")
         dry_run = queries.flag(request, "dry_run")
-        wait = queries.whole_seconds(request, "wait", _MAX_WAIT_SECONDS)
+        wait = queries.whole_seconds(request, "wait", MAX_WAIT_SECONDS)
         lift = queries.lifted(request)
         queries.no_body(request)
         started = triggers.start(dry_run=dry_run, lift=lift)
         run = started.wait(wait)
         return _going_on(started.run_id) if run is None else _answer(services, run)
-
-    @routes.get("/api/v1/runs/<run_id>")
-    def one_run(run_id: str) -> Response:
-        queries.check(request)
-        run = services.store.run(run_id)
-        if run is None:
-            raise problems.ProblemError(
-                404,
-                "Unknown run",
-                "no run of that id is kept here",
-                "GET /api/v1/runs lists those that are kept",
-            )
-        return jsonify(views.run(views.as_of_now(run, services)))
 
     _explain_refusals(routes, services)
     return routes
@@ -69,60 +58,78 @@ def _explain_refusals(routes: Blueprint, services: Services) -> None:
 
     @routes.errorhandler(NotReadyError)
     def not_ready(error: NotReadyError) -> Response | tuple[str, int]:
-        hint = "set what is missing and restart alertsync; GET /readyz tells when it is ready"
         if _wants() == "text/html":
             return _page(services, None, f"Not ready: {error}", 503)
-        return problems.response(503, "Not ready", str(error), hint)
+        return refusals.not_ready(error)
 
     @routes.errorhandler(RunBusyError)
     def busy(error: RunBusyError) -> Response | tuple[str, int]:
         if _wants() == "text/html":
             return _page(services, None, f"Not now: {error}. Try again in a moment.", 409)
-        hint = "try again after the seconds of Retry-After"
-        headers = {"Retry-After": str(error.retry_after)}
-        return problems.response(409, "A run is going on", str(error), hint, headers=headers)
+        return refusals.busy(error)
 
     @routes.errorhandler(StateDirError)
     def no_lock(error: StateDirError) -> Response | tuple[str, int]:
         if _wants() == "text/html":
             return _page(services, None, str(error), 500)
-        hint = "without its locks alertsync starts no run, as two at once could not be told apart"
-        return problems.response(500, "STATE_DIR cannot be used", str(error), hint)
+        return refusals.no_lock(error)
 
 
 def _wants() -> str:
     return request.accept_mimetypes.best_match(_KINDS) or _KINDS[0]
 
 
-def _answer(services: Services, run: Run) -> Response | tuple[str, int]:
-    status = {RunStatus.FAILED: 500, RunStatus.INTERRUPTED: 503}.get(run.status, 200)
-    if _wants() == "text/html":
-        return _page(services, run, "", status)
-    if _wants() == "text/plain":
-        return Response(f"{run.status.value}: {run.message}\n", status=status, mimetype="text/plain")
-    if run.status is RunStatus.FAILED:
-        hint = "mend what it names; the next run tries again by itself"
-        return problems.response(
-            500, "The run failed", run.message, hint, message=run.message, run_id=run.run_id
+def ended(run: Run) -> Response:
+    """Answer for a run that has ended: a problem if it failed."""
+    status = _STATUS.get(run.status, HTTPStatus.OK)
+    if status != HTTPStatus.OK:
+        failed = run.status is RunStatus.FAILED
+        title, hint = (
+            ("The run failed", "mend what it names; the next run tries again by itself")
+            if failed
+            else ("The run was interrupted", "the next run mends what it left; try again in a moment")
         )
-    answer = jsonify(views.run(run))
-    answer.status_code = status
-    return answer
+        return problems.response(status, title, run.message, hint, message=run.message, run_id=run.run_id)
+    return jsonify(views.run(run))
 
 
-def _going_on(run_id: str) -> Response:
-    address = url_for("reconcile.one_run", run_id=run_id)
-    answer = jsonify(
-        status="running",
+def going_on(run_id: str) -> Response:
+    """Answer for a run that goes on: where to look for its end."""
+    address = url_for("history.one_run", run_id=run_id)
+    begun = answers.RunBegun(
+        status=RunStatus.RUNNING,
         message=f"the run goes on; GET {address} tells how it ends",
         run_id=run_id,
         location=address,
     )
-    if _wants() == "text/plain":
-        answer = Response(f"running: GET {address} tells how it ends\n", mimetype="text/plain")
+    answer = jsonify(views.plain(begun))
     answer.headers["Location"] = address
     answer.headers["Retry-After"] = "5"
     answer.status_code = 202
+    return answer
+
+
+def _answer(services: Services, run: Run) -> Response | tuple[str, int]:
+    if _wants() == "text/html":
+        return _page(services, run, "", _STATUS.get(run.status, 200))
+    if _wants() == "text/plain":
+        return _line(f"{run.status.value}: {run.message}", ended(run))
+    return ended(run)
+
+
+def _going_on(run_id: str) -> Response:
+    answer = going_on(run_id)
+    return (
+        _line(f"running: GET {answer.location} tells how it ends", answer)
+        if _wants() == "text/plain"
+        else answer
+    )
+
+
+def _line(text: str, answer: Response) -> Response:
+    """Say it in one line, in place of JSON."""
+    answer.set_data(f"{text}\n")
+    answer.mimetype = "text/plain"
     return answer
 
 

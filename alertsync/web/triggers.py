@@ -61,8 +61,11 @@ class Triggers:
         self._waiting = threading.BoundedSemaphore(1)
         self._begun_at = float("-inf")
 
-    def start(self, *, dry_run: bool, lift: frozenset[str] = frozenset()) -> Trigger:
-        """Start a run that lifts these brakes; raise `NotReadyError` or `RunBusyError` if there can be none now."""
+    def start(self, *, dry_run: bool, lift: frozenset[str] = frozenset(), trigger: str = "http") -> Trigger:
+        """Start a run that lifts these brakes; raise `NotReadyError` or `RunBusyError` if there can be none now.
+
+        `trigger` is "http", or "plan" where a plan is asked for, which can be found by that.
+        """
         reconciler = self._services.reconciler
         if reconciler is None:
             missing = "; ".join(f"{name} {text}" for name, text in self._services.missing.items())
@@ -75,7 +78,7 @@ class Triggers:
                 "another trigger already waits for a run to end", retry_after=max(int(wait), 5)
             )
         try:
-            return self._begin(reconciler, wait, dry_run=dry_run, lift=lift)
+            return self._begin(reconciler, wait, trigger, dry_run=dry_run, lift=lift)
         except BaseException:
             self._waiting.release()
             raise
@@ -102,13 +105,15 @@ class Triggers:
                 retry_after=math.ceil(left),
             )
 
-    def _begin(self, reconciler: Reconciler, wait: float, *, dry_run: bool, lift: frozenset[str]) -> Trigger:
+    def _begin(
+        self, reconciler: Reconciler, wait: float, asked: str, *, dry_run: bool, lift: frozenset[str]
+    ) -> Trigger:
         self._begun_at = self._services.clock.monotonic()
         now = self._services.clock.now()
         trigger = Trigger(new_run_id(now))
         waiting = Run(
             run_id=trigger.run_id,
-            trigger="http",
+            trigger=asked,
             dry_run=dry_run,
             status=RunStatus.RUNNING,
             message="the run waits for its turn",
@@ -125,7 +130,7 @@ class Triggers:
         release = _Once(self._waiting.release)
         try:
             trigger.run = reconciler.run_once(
-                "http",
+                waiting.trigger,
                 run_id=trigger.run_id,
                 dry_run=waiting.dry_run,
                 wait=wait,

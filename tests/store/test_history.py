@@ -10,7 +10,7 @@ import pytest
 
 from alertsync import exposition
 from alertsync.models import Counters, LedgerChange, Requests, RunStatus, Standing
-from alertsync.store import Page
+from alertsync.store import Page, WantedActions
 from tests.store.values import a_debt, a_run, a_store
 from tests.unit.clocks import START, FakeTime
 
@@ -103,7 +103,7 @@ def test_actions_are_listed_newest_first_by_alert_group_too(tmp_path: Path) -> N
     rest = store.actions(limit=9, before=first.next)
     listed = [(action.run_id, action.alert_group_id) for action in (*first.items, *rest.items)]
     assert listed == [(a_run(run).run_id, f"GROUP{one}") for run in (2, 1, 0) for one in (2, 1, 0)]
-    of_one = store.actions(limit=9, alert_group_id="GROUP1").items
+    of_one = store.actions(limit=9, wanted=WantedActions(alert_group_id="GROUP1")).items
     assert [action.run_id for action in of_one] == [a_run(run).run_id for run in (2, 1, 0)]
 
 

@@ -67,7 +67,7 @@ def walk(client: FlaskClient, path: str, limit: int) -> list[list[str]]:
         page = client.get(address).get_json()
         assert set(page) == {"items", "next"}
         pages.append([name_of(item) for item in page["items"]])
-        address = f"{path}{more}limit={limit}&before={page['next']}" if page["next"] else None
+        address = f"{path}{more}limit={limit}&cursor={page['next']}" if page["next"] else None
     return pages
 
 
@@ -89,7 +89,7 @@ def test_what_is_added_meanwhile_shifts_no_page(client: FlaskClient, store: Stor
     more = "&" if "?" in path else "?"
     first = client.get(f"{path}{more}limit=2").get_json()
     fill(store, range(4, 8))
-    second = client.get(f"{path}{more}limit=2&before={first['next']}").get_json()
+    second = client.get(f"{path}{more}limit=2&cursor={first['next']}").get_json()
     assert [name_of(item) for item in second["items"]] == ["I1", "I0"]
     assert second["next"] is None
 
@@ -109,9 +109,10 @@ def test_a_limit_that_cannot_be_used_is_refused(client: FlaskClient, path: str, 
 
 
 @pytest.mark.parametrize("path", LISTS)
-@pytest.mark.parametrize("before", ["", "nonsense", "%00", "e30", "a" * 3000])
-def test_a_cursor_that_is_not_ours_is_refused(client: FlaskClient, path: str, before: str) -> None:
-    answer = client.get(f"{path}?before={before}")
+@pytest.mark.parametrize("cursor", ["", "nonsense", "%00", "e30", "a" * 3000])
+@pytest.mark.parametrize("name", ["cursor", "before"])
+def test_a_cursor_that_is_not_ours_is_refused(client: FlaskClient, path: str, name: str, cursor: str) -> None:
+    answer = client.get(f"{path}?{name}={cursor}")
     assert answer.status_code == 400
     assert answer.get_json()["title"] == "Unknown cursor"
     assert "next" in answer.get_json()["hint"]
