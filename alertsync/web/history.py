@@ -5,13 +5,14 @@ The lists have no end, so an answer has one: at most `limit` entries, and a curs
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from flask import Blueprint, Response, jsonify, request
 
 from alertsync.models import ActionKind, Outcome, RunStatus
 from alertsync.store import WantedActions, WantedRuns
-from alertsync.web import conditional, problems, queries, views
+from alertsync.web import answers, conditional, problems, queries, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,8 @@ def blueprint(services: Services) -> Blueprint:
             dead_before=services.clock.now() - views.longest(services),
         )
         page = _page(lambda limit, before: store.runs(limit=limit, before=before, wanted=wanted))
-        return _answer(services, page, lambda one: views.summary(views.as_of_now(one, services)))
+        items = tuple(views.as_of_now(one, services) for one in page.items)
+        return _answer(answers.RunList(items, page.next, _degraded(services)))
 
     @routes.get("/api/v1/runs/<run_id>")
     def one_run(run_id: str) -> Response:
@@ -64,7 +66,7 @@ def blueprint(services: Services) -> Blueprint:
             since=queries.moment(request, "since"),
         )
         page = _page(lambda limit, before: store.actions(limit=limit, before=before, wanted=wanted))
-        return _answer(services, page, views.action)
+        return _answer(answers.ActionList(page.items, page.next, _degraded(services)))
 
     @routes.get("/api/v1/debts")
     def debts() -> Response:
@@ -74,7 +76,8 @@ def blueprint(services: Services) -> Blueprint:
         page = _page(
             lambda limit, before: store.debts(limit=limit, before=before, open_only=only, alert_group_id=of)
         )
-        return _answer(services, page, views.debt)
+        items = tuple(map(views.of_debt, page.items))
+        return _answer(answers.DebtList(items, page.next, _degraded(services)))
 
     return routes
 
@@ -87,10 +90,11 @@ def _page(read: Callable[[int, str | None], Page[T]]) -> Page[T]:
         raise queries.unknown_cursor() from None
 
 
-def _answer(services: Services, page: Page[T], view: Callable[[T], Any]) -> Response:
-    body: dict[str, Any] = {"items": [view(each) for each in page.items], "next": page.next}
-    if services.store.degraded:
-        # An empty list must not pass for the truth where it only could not be read.
-        body["degraded"] = services.store.degraded
-    answer = jsonify(body)
+def _degraded(services: Services) -> str | msgspec.UnsetType:
+    """Say why the list may lack something: an empty one must not pass for the truth where it could not be read."""
+    return services.store.degraded or msgspec.UNSET
+
+
+def _answer(page: msgspec.Struct) -> Response:
+    answer = jsonify(views.plain(page))
     return conditional.marked(request, answer, conditional.tag_of(request, answer.get_data()))

@@ -138,11 +138,12 @@ def _delivery(one: Delivery) -> answers.Delivery:
 
 def debt(one: Debt) -> dict[str, Any]:
     """Show what a resolve of ours costs, alert by alert; `open` while something of it is still owed."""
-    return plain(_debt(one))
+    return plain(of_debt(one))
 
 
-def _debt(one: Debt) -> answers.ShownDebt:
-    return answers.ShownDebt(**msgspec.structs.asdict(one), open=one.is_open)
+def of_debt(one: Debt) -> answers.Debt:
+    """Give the answer that shows a debt."""
+    return answers.Debt(**msgspec.structs.asdict(one), open=one.is_open)
 
 
 def explanation(one: Explanation) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def explanation(one: Explanation) -> dict[str, Any]:
             decision=of_decision(one.decision) if one.decision else None,
             deliveries=tuple(map(_delivery, one.deliveries)),
             deliveries_complete=one.complete,
-            debts=tuple(map(_debt, one.debts)),
+            debts=tuple(map(of_debt, one.debts)),
             lease=one.lease,
             sighting=one.sighting,
             actions=one.actions,
