@@ -24,7 +24,7 @@ from alertsync.web import (
     reconcile,
     security,
 )
-from alertsync.web.api import decisions, plan, status
+from alertsync.web.api import decisions, docs, plan, status
 from alertsync.web.http_metrics import HttpMetrics
 from alertsync.web.triggers import Triggers
 
@@ -49,6 +49,8 @@ _ADDRESSES = {
     "/api/v1/debts": "what alertsync still owes to IRM, newest first; ?state=all: and what is over",
     "/api/v1/events": "how far the run is that goes on, and how the last one ended, as server-sent events",
     "/api/v1/alert-groups/<alert_group_id>": "why an alert group is decided as it is, read live",
+    "/api/v1/docs": "all of this, for people",
+    "/api/v1/openapi.json": "all of this, for programs (OpenAPI 3.1)",
     "/all-alerts": "Alertmanager's alerts, live",
     "/grafana-alerts": "IRM's open alert groups and their decisions, from the last run",
 }
@@ -76,6 +78,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(status.blueprint(services))
     app.register_blueprint(decisions.blueprint(services))
     app.register_blueprint(plan.blueprint(services, triggers))
+    app.register_blueprint(docs.blueprint())
     app.register_blueprint(alerts.blueprint(services))
 
     @app.get("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from flask import Response, json, request
 from werkzeug.exceptions import HTTPException
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HINTS = {
+    400: "GET /api/v1/docs tells what each address takes",
     404: "GET / leads to what is there",
     405: "the header Allow names the methods that are",
-    413: "POST /reconcile wants no body",
+    413: "no address wants a body; put what you mean in the query",
     415: "POST /reconcile wants no body, or an empty JSON object",
 }
 
@@ -52,7 +54,13 @@ def response(
         plain = Response("\n".join(lines) + "\n", status=status, mimetype="text/plain")
         plain.headers.update(headers or {})
         return plain
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": request.script_root + quote(request.path),
+    }
     if hint:
         body["hint"] = hint
     answer = Response(json.dumps({**body, **more}) + "\n", status=status, mimetype=PROBLEM_TYPE)

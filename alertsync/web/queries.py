@@ -23,9 +23,9 @@ _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _BODY_SECONDS = 5.0
 _TRUE = frozenset({"true", "1", "yes"})
 _FALSE = frozenset({"false", "0", "no"})
-_DEFAULT_LIMIT = 50
-_MAX_LIMIT = 500
-_MAX_TEXT = 200
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 500
+MAX_TEXT = 200
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -68,13 +68,13 @@ def whole_seconds(request: Request, name: str, most: int) -> int | None:
 
 def limit(request: Request) -> int:
     """Read how many entries a page of a list may have: 1 to 500, 50 if it is absent."""
-    value = request.args.get("limit", str(_DEFAULT_LIMIT))
-    if not re.fullmatch(r"[0-9]{1,3}", value) or not 1 <= int(value) <= _MAX_LIMIT:
+    value = request.args.get("limit", str(DEFAULT_LIMIT))
+    if not re.fullmatch(r"[0-9]{1,3}", value) or not 1 <= int(value) <= MAX_LIMIT:
         raise ProblemError(
             400,
             "Bad query value",
             f"limit={value[:100]!r} is not a number of entries that can be given",
-            f"write a whole number from 1 to {_MAX_LIMIT}, such as limit=100",
+            f"write a whole number from 1 to {MAX_LIMIT}, such as limit=100",
         )
     return int(value)
 
@@ -126,9 +126,9 @@ def identifier(request: Request, name: str, where: str) -> str | None:
 def text(request: Request, name: str) -> str:
     """Read words to look for, at most 200 characters; "" if they are absent."""
     value = request.args.get(name, "")
-    if len(value) > _MAX_TEXT:
+    if len(value) > MAX_TEXT:
         raise ProblemError(
-            400, "Bad query value", f"{name} is too long", f"write at most {_MAX_TEXT} characters"
+            400, "Bad query value", f"{name} is too long", f"write at most {MAX_TEXT} characters"
         )
     return value
 
@@ -188,13 +188,22 @@ def lifted(request: Request) -> frozenset[str]:
 
 def no_body(request: Request) -> None:
     """Refuse a body that says something: it would be ignored, and its sender would not know."""
-    if _body(request).strip() not in (b"", b"{}"):
+    body = _body(request).strip()
+    if body in (b"", b"{}"):
+        return
+    if request.mimetype and request.mimetype != "application/json":
         raise ProblemError(
-            400,
-            "Unexpected body",
-            "this request wants no body, or an empty JSON object",
+            415,
+            "Unsupported Media Type",
+            f"this request wants no body, and none of the type {request.mimetype[:100]!r}",
             "put what you mean in the query, such as ?dry_run=true",
         )
+    raise ProblemError(
+        400,
+        "Unexpected body",
+        "this request wants no body, or an empty JSON object",
+        "put what you mean in the query, such as ?dry_run=true",
+    )
 
 
 def _body(request: Request) -> bytes:

@@ -102,7 +102,7 @@ class LastSeen(msgspec.Struct, frozen=True):
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether the settings suffice for runs, and how things stand."""
+    """Whether the settings suffice for runs, and how things stand; `more` says what lets somebody read the rest."""
 
     status: str
     missing: tuple[str, ...]
@@ -110,9 +110,10 @@ class Readiness(msgspec.Struct, frozen=True):
     leader: bool
     next_run_at: datetime | None
     dry_run: bool
-    attention: Attention
-    upstreams: LastSeen
-    last_run: Summary | None
+    attention: Attention | msgspec.UnsetType = msgspec.UNSET
+    upstreams: LastSeen | msgspec.UnsetType = msgspec.UNSET
+    last_run: Summary | msgspec.UnsetType | None = msgspec.UNSET
+    more: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Liveness(msgspec.Struct, frozen=True):
