@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import floor, measure, planning, recording, table
+from tests.benchmarks import floor, measure, planning, polling, recording, table
 from tests.benchmarks.recording import ALERTMANAGER, IRM, Recorded
 from tests.benchmarks.sizes import Size, Targets
 from tests.benchmarks.table import Row
@@ -46,6 +46,13 @@ def test_a_small_world_is_measured_whole(tmp_path: Path) -> None:
     # A second reading and a look at each that was resolved are counted, and told apart from the floor.
     assert rows["requests for safety: second reading, proven"].value >= 5
     assert rows["requests for safety: read back after a resolve"].value == 2
+
+
+def test_what_is_polled_is_asked_for_anew_and_with_its_tag() -> None:
+    timed = {one.name: one for one in polling.measure(rounds=1)}
+    assert timed["/api/v1/decisions?limit=500"].size > 100_000
+    assert timed["/api/v1/decisions?limit=500 (304)"].size == 0
+    assert all(one.median > 0 for one in timed.values())
 
 
 def test_the_command_fails_where_a_target_is_missed(

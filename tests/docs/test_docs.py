@@ -1,5 +1,6 @@
 """Holds code and documentation together: each names all that is in the other, and nothing else."""
 
+import json
 import re
 import shlex
 import shutil
@@ -32,6 +33,7 @@ from alertsync.models import (
     Summary,
 )
 from alertsync.web import create_app, services_of
+from alertsync.web.api.paths import OPERATIONS
 from tests.docs import settings
 from tests.docs.readme import (
     DOCS,
@@ -148,6 +150,28 @@ def test_the_readme_lists_every_endpoint_and_no_other(app: Flask) -> None:
     }
     listed = {name for row in tables(README, "request") for name in code(row[0])}
     assert listed == served
+
+
+def test_the_readme_lists_the_answers_of_the_api_as_its_document_does() -> None:
+    # What every address can answer stands in docs/API.md, not in each row.
+    common = {"400", "401", "429"}
+    rows = {code(row[0])[0]: row[2] for row in tables(README, "request") if "/api/v1/" in row[0]}
+    listed = {name: set(re.findall(r"\b[2-5]\d\d\b", text)) - common for name, text in rows.items()}
+    described = {
+        name: set(OPERATIONS[re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", name)]["responses"]) - common
+        for name in rows
+    }
+    assert listed == described
+
+
+def test_the_page_of_the_api_says_what_to_do_about_every_problem() -> None:
+    listed = {status for row in tables(DOCS / "API.md", "status") for status in row[0].split(", ")}
+    assert listed == {status for one in OPERATIONS.values() for status in one["responses"] if status >= "400"}
+
+
+def test_the_example_of_a_problem_is_a_real_one(app: Flask) -> None:
+    (example,) = blocks(DOCS / "API.md", "json")
+    assert app.test_client().post("/reconcile?dryrun=true").get_json() == json.loads(example)
 
 
 def test_the_readme_lists_the_parameters_of_a_trigger(app: Flask) -> None:

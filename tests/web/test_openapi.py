@@ -10,8 +10,8 @@ import jsonschema_rs
 import pytest
 
 from alertsync import bootstrap
-from alertsync.models import ActionKind, LedgerChange, Outcome, Owing
-from alertsync.web import create_app
+from alertsync.models import ActionKind, LedgerChange, Outcome, Owing, RunStatus
+from alertsync.web import create_app, reconcile
 from alertsync.web.api.document import served
 from alertsync.web.api.paths import OPERATIONS
 from tests.docs import settings
@@ -263,6 +263,16 @@ def test_an_error_of_our_own_tells_nothing_of_what_went_on_inside(
     assert answer.content_type == "application/problem+json"
     assert b"secret-of-the-inside" not in answer.get_data()
     assert b"RuntimeError" not in answer.get_data()
+
+
+def test_a_run_that_was_interrupted_is_a_problem_that_names_it(client: FlaskClient) -> None:
+    stopped = run(1, RunStatus.INTERRUPTED, message="alertsync is stopping")
+    with client.application.test_request_context("/api/v1/plan", method="POST"):
+        answer = reconcile.ended(stopped)
+    assert answer.status_code == 503
+    assert answer.content_type == "application/problem+json"
+    assert answer.get_json()["run_id"] == stopped.run_id
+    assert answer.get_json()["message"] == "alertsync is stopping"
 
 
 # --- The page ---------------------------------------------------------------------------------------------
