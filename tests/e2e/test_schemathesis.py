@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.e2e.worlds import World, simulated_world
 from tests.service import Service, environment
 
@@ -61,7 +63,7 @@ def schemathesis(service: Service, directory: Path, document: dict[str, Any]) ->
         capture_output=True,
         text=True,
         check=False,
-        timeout=55,
+        timeout=100,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -76,6 +78,7 @@ def filled(world: World, service: Service) -> None:
         service.reconcile()
 
 
+@pytest.mark.timeout(130)
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     with simulated_world() as world, Service(tmp_path, world.settings()) as service:
         filled(world, service)
