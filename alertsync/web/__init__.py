@@ -78,7 +78,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(status.blueprint(services))
     app.register_blueprint(decisions.blueprint(services))
     app.register_blueprint(plan.blueprint(services, triggers))
-    app.register_blueprint(docs.blueprint())
+    app.register_blueprint(docs.blueprint(services))
     app.register_blueprint(alerts.blueprint(services))
 
     @app.get("/")

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
 PLANNED = {
-    "GET /api/v1/events",
     "GET /inconsistencies",
     "GET /owed",
     "GET /history",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 
 import msgspec
 
 from alertsync.models import Summary, Upstream
+from alertsync.progress import Progress
 from alertsync.web.attention import Attention
 
 
@@ -47,32 +47,6 @@ class Upstreams(msgspec.Struct, frozen=True):
 
     alertmanager: tuple[Seen, ...]
     irm: Seen | None
-
-
-class Phase(StrEnum):
-    """What a run is at."""
-
-    WAITING = "waiting"
-    READING_IRM = "reading_irm"
-    READING_ALERTMANAGER = "reading_alertmanager"
-    DECIDING = "deciding"
-    ACTING = "acting"
-    RECORDING = "recording"
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """How far the run is that goes on; `pages_total` is null while IRM has not told how many there are."""
-
-    run_id: str
-    trigger: str
-    dry_run: bool
-    phase: Phase
-    pages_read: int
-    pages_total: int | None
-    actions_done: int
-    actions_total: int
-    started_at: datetime
-    at: datetime
 
 
 class Status(msgspec.Struct, frozen=True):

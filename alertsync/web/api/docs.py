@@ -16,15 +16,18 @@ from alertsync.web.api.operations import problem_answers
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from alertsync.services import Services
 
-def blueprint() -> Blueprint:
-    """Make the blueprint."""
+
+def blueprint(services: Services) -> Blueprint:
+    """Make the blueprint over these services."""
     routes = Blueprint("docs", __name__)
+    guarded = not services.settings.web.open
 
     @routes.get("/api/v1/openapi.json")
     def openapi() -> Response:
         queries.check(request)
-        made = document(current_app.url_map, request.script_root)
+        made = document(current_app.url_map, request.script_root, guarded=guarded)
         return conditional.marked(
             request, jsonify(made), conditional.tag_of(request, msgspec.json.encode(made))
         )
@@ -32,7 +35,7 @@ def blueprint() -> Blueprint:
     @routes.get("/api/v1/docs")
     def page() -> str:
         queries.check(request)
-        made = document(current_app.url_map, request.script_root)
+        made = document(current_app.url_map, request.script_root, guarded=guarded)
         layout = current_app.jinja_env.get_or_select_template(["layout.html", "bare.html"])
         return render_template("api.html", layout=layout, api=made, sections=list(_sections(made)))
 

@@ -48,8 +48,11 @@ def served(addresses: Map) -> set[str]:
     }
 
 
-def document(addresses: Map, root: str) -> dict[str, Any]:
-    """Make the document; `root` is the path below which the service is reached, "" if there is none."""
+def document(addresses: Map, root: str, *, guarded: bool) -> dict[str, Any]:
+    """Make the document; `root` is the path below which the service is reached, "" if there is none.
+
+    `guarded` where a password or a token is set.
+    """
     there, paths = served(addresses), dict[str, dict[str, Any]]()
     for name, operation in OPERATIONS.items():
         if name in there:
@@ -66,7 +69,7 @@ def document(addresses: Map, root: str) -> dict[str, Any]:
         },
         "servers": [{"url": root or "/"}],
         "tags": [{"name": name, "description": description} for name, description in TAGS.items()],
-        "security": [{}, {"basic": []}, {"bearer": []}],
+        "security": [{"basic": []}, {"bearer": []}] if guarded else [],
         "paths": paths,
         "components": {
             "schemas": components(),

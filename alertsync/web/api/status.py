@@ -61,14 +61,8 @@ def of(services: Services, *, curl: str) -> answers.Status:
         ),
         attention=attention.of(services, curl=curl),
         last_run=standing.last,
-        progress=_progress(services),
+        progress=services.progress(),
     )
-
-
-def _progress(services: Services) -> answers.Progress | None:
-    """Give how far the run is that goes on."""
-    del services  # it does not tell yet
-    return None
 
 
 def _seen(url: str, seen: Upstream | None) -> answers.Seen:
