@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, jsonify, redirect, request, url_for
 
 import alertsync
-from alertsync.web import alerts, explain, history, probes, problems, reconcile, security
+from alertsync.web import alerts, explain, history, links, probes, problems, reconcile, security
 from alertsync.web.triggers import Triggers
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def create_app(services: Services) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.extensions[_EXTENSION] = services
+    links.register(app)
     problems.register(app)
     security.register(app)
     probes.register(app, services)
