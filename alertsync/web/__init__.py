@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from flask import Flask, jsonify, redirect, request, url_for
+from flask import Flask, jsonify, request
 
 import alertsync
-from alertsync.web import alerts, explain, history, links, probes, problems, reconcile, security
+from alertsync.web import alerts, explain, history, links, pages, probes, problems, reconcile, security
 from alertsync.web.triggers import Triggers
 
 if TYPE_CHECKING:
-    from werkzeug.wrappers import Response
+    from flask import Response
 
     from alertsync.services import Services
 
@@ -43,6 +43,7 @@ def create_app(services: Services) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.extensions[_EXTENSION] = services
     links.register(app)
+    pages.register(app, services)
     problems.register(app)
     security.register(app)
     probes.register(app, services)
@@ -52,9 +53,9 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(alerts.blueprint(services))
 
     @app.get("/")
-    def index() -> Response:
+    def index() -> Response | str:
         if request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html":
-            return redirect(url_for("reconcile.page"))
+            return pages.show_now(services)
         return jsonify(service="alertsync", version=alertsync.__version__, addresses=_ADDRESSES)
 
     return app

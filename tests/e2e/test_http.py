@@ -136,7 +136,7 @@ def test_an_unknown_path_leads_to_what_is_there(service: Service) -> None:
         method, _, path = name.rpartition(" ")
         answer = service.ask(method or "GET", path.replace("<run_id>", "none"))
         assert answer.status_code in (200, 404)
-    assert service.get("/", headers=HTML).headers["Location"] == "/reconcile"
+    assert "<h1" in service.get("/", headers=HTML).text
 
 
 @pytest.mark.parametrize("name", ["NOBODY", "..%2f..%2fusers", "a" * 65, "%F0%9F%90%8D"])
