@@ -22,6 +22,7 @@ from alertsync.executor.turns import Hands
 from alertsync.models import LedgerChange, Outcome, Run, RunStatus
 from alertsync.observer import Observer
 from alertsync.planner.plan import retry_at
+from alertsync.progress import UNWATCHED, Phase
 from alertsync.store import WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from alertsync.clients.tally import Tally
     from alertsync.clock import Clock
     from alertsync.models import Action, Debt, Ledger, Plan, Policy, Requests
+    from alertsync.progress import Reporter
     from alertsync.store import Store
 
 log = logging.getLogger(__name__)
@@ -85,7 +87,7 @@ class Means:
     notes_read: set[str] = field(default_factory=set)
     read_in_vain: dict[str, int] = field(default_factory=dict)
 
-    def observer(self, policy: Policy, deadline: Deadline) -> Observer:
+    def observer(self, policy: Policy, deadline: Deadline, progress: Reporter = UNWATCHED) -> Observer:
         """Make the eyes of one run."""
         return Observer(
             self.irm,
@@ -97,13 +99,16 @@ class Means:
             max_delivery_pages=self.limits.max_delivery_pages,
             confirm_after=self.limits.confirm_after,
             in_vain=self.read_in_vain,
+            progress=progress,
         )
 
 
 class Attempt:
     """One run, from its first request to its record."""
 
-    def __init__(self, means: Means, policy: Policy, run: Run, *, published: bool) -> None:
+    def __init__(
+        self, means: Means, policy: Policy, run: Run, *, published: bool, progress: Reporter = UNWATCHED
+    ) -> None:
         self._to = means
         self._store = means.store
         self._policy = policy
@@ -112,7 +117,8 @@ class Attempt:
         self._clock = means.clock
         self._deadline = Deadline(means.clock, means.limits.run_timeout, means.should_stop)
         self._began = means.clock.monotonic()
-        self._observer = means.observer(policy, self._deadline)
+        self._progress = progress
+        self._observer = means.observer(policy, self._deadline, progress)
         self._follow_at: datetime | None = None
         self._unsure = ""
         self._ledger_after: Ledger | None = None
@@ -175,6 +181,7 @@ class Attempt:
     def _act(self, planned: Plan) -> tuple[Action, ...]:
         if self._policy.dry_run:
             return ()
+        self._progress.enter(Phase.ACTING)
         hands = Hands(
             self._to.irm,
             self._store,
@@ -184,6 +191,7 @@ class Attempt:
             self._policy,
             self._run.run_id,
             credentials_refused=self._store.ledger().credentials is not None,
+            progress=self._progress,
         )
         actions = execute(planned, hands)
         hands.settle_refusals()
@@ -240,6 +248,7 @@ class Attempt:
 
     def _record(self, run: Run) -> None:
         """Write down the run, publish how things stand after it, unless it was to leave them alone, and say so."""
+        self._progress.enter(Phase.RECORDING)
         ledger, asked = self._ledger_after or self._store.ledger(), self._to.tally.take()
         if self._published and run.status is not RunStatus.INTERRUPTED:
             self._publish(run, ledger, asked)

@@ -28,6 +28,7 @@ from alertsync.clock import Clock
 from alertsync.errors import StateDirError
 from alertsync.heartbeat import SHARED
 from alertsync.locks import FileLock
+from alertsync.progress import Board
 from alertsync.reconciler import Reconciler
 from alertsync.scheduler import Scheduler
 from alertsync.services import Services, StopSignal
@@ -85,6 +86,7 @@ def build(
         ]
     )
     stop = StopSignal()
+    board = Board(directory, clock)
     irm = None if missing else _irm_client(settings.irm, clock, tally)
     reconciler = None
     if irm is not None:
@@ -102,6 +104,7 @@ def build(
             ),
             alert_metrics=AlertMetrics(settings.alert_labels, settings.alert_annotations),
             lock_path=directory / "run.lock",
+            board=board,
             # STATE_DIR may be mended while we run, and the command line uses it then.
             other_lock_path=settings.state_dir / "run.lock" if directory != settings.state_dir else None,
             clock=clock,
@@ -119,6 +122,7 @@ def build(
         directory=directory,
         heartbeat=heartbeat,
         tally=tally,
+        board=board,
         missing=missing,
         stop=stop,
     )

@@ -20,6 +20,7 @@ from alertsync.planner.adopt import debts_of
 from alertsync.planner.membership import Indexes
 from alertsync.planner.places import places, together
 from alertsync.planner.plan import judge, plan, wanting
+from alertsync.progress import UNWATCHED, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Plan,
         Policy,
     )
+    from alertsync.progress import Reporter
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class Observer:
         max_delivery_pages: int,
         confirm_after: float,
         in_vain: dict[str, int],
+        progress: Reporter = UNWATCHED,
     ) -> None:
         self._irm = irm
         self._alertmanager = alertmanager
@@ -85,6 +88,7 @@ class Observer:
         self._pages_left = max_delivery_pages
         self._confirm_after = confirm_after
         self._in_vain = in_vain
+        self._progress = progress
         self._ledger = Ledger()
         self._asked: dict[str, float] = {}
         self._indexes = Indexes()
@@ -95,12 +99,15 @@ class Observer:
     def look(self, ledger: Ledger) -> Plan:
         """Read both systems and plan; read what the plan wants to know, and plan again."""
         self._ledger = ledger
+        self._progress.enter(Phase.READING_IRM)
         irm = self._read_irm()
+        self._progress.enter(Phase.READING_ALERTMANAGER)
         read, proven = self._read_alertmanager(proven=False), False
         known = Snapshots(irm, read, self._alertmanager.addresses)
         searches, at_least = 0, 0
         while True:
             self.snapshots = known
+            self._progress.enter(Phase.DECIDING)
             planned = plan(known, ledger, self._policy, self._clock.now(), self._indexes)
             if planned.search and not known.searched:
                 # An answer may lead to another question; what is still open after a few counts as not paid.
@@ -122,7 +129,9 @@ class Observer:
                 self._learn_what_was_in_vain(planned, known)
                 return planned
             at_least += _BATCH
+            self._progress.enter(Phase.READING_IRM)
             read_now = self._deliveries_if_told(unread)
+            self._progress.enter(Phase.READING_ALERTMANAGER)
             known = msgspec.structs.replace(known, deliveries=known.deliveries | read_now)
             read, proven = self._read_alertmanager(proven=True), True
             known = msgspec.structs.replace(known, alertmanagers=read)
@@ -286,7 +295,7 @@ class Observer:
     def _read_irm(self) -> IrmSnapshot:
         began = self._begin("irm")
         try:
-            snapshot = self._irm.snapshot(self._deadline)
+            snapshot = self._irm.snapshot(self._deadline, self._progress)
         except UpstreamError as error:
             self._seen("irm", began, reachable=False, error=str(error))
             raise
@@ -294,7 +303,9 @@ class Observer:
         return snapshot
 
     def _read_deliveries(self, alert_group_id: str, deadline: Deadline) -> Deliveries:
-        return self._irm.deliveries(alert_group_id, deadline, at_most=self._max_deliveries)
+        return self._irm.deliveries(
+            alert_group_id, deadline, at_most=self._max_deliveries, progress=self._progress
+        )
 
     def _deliveries_if_told(self, alert_groups: Sequence[AlertGroup]) -> dict[str, Deliveries]:
         """Read the deliveries of alert groups, for a part of the run's time; what cannot be read cannot be judged."""

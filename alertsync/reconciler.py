@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from alertsync.models import Explanation
+    from alertsync.progress import Board
 
 _EXPLAIN_SECONDS = 60.0
 
@@ -55,10 +56,11 @@ def _no_search_for_circles() -> Iterator[None]:
 class Reconciler(Means):
     """Reconciles one Alertmanager with one IRM, under the run lock at `lock_path`.
 
-    `other_lock_path` is where the command line locks, if that is elsewhere.
+    `other_lock_path` is where the command line locks, if that is elsewhere. `board` is where a run tells how far it is.
     """
 
     lock_path: Path
+    board: Board
     other_lock_path: Path | None = None
 
     def run_once(  # noqa: PLR0913  each is one fact of who asked for the run, and how
@@ -96,7 +98,9 @@ class Reconciler(Means):
                 self.store.save_run(begun)
                 if started is not None:
                     started()
-                return Attempt(self, policy, begun, published=not dry_run).finish()
+                told = self.board.reporting(begun.run_id, trigger, begun.started_at, dry_run=begun.dry_run)
+                with told as progress:
+                    return Attempt(self, policy, begun, published=not dry_run, progress=progress).finish()
 
     def explain(self, alert_group_id: str) -> Explanation:
         """Tell why an alert group is decided as it is, by reading it, its deliveries and Alertmanager now.

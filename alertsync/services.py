@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from alertsync.clients.tally import Tally
     from alertsync.clock import Clock
     from alertsync.heartbeat import Heartbeat
+    from alertsync.progress import Board, Progress
     from alertsync.reconciler import Reconciler
     from alertsync.settings import Settings
     from alertsync.store import Store
@@ -47,6 +48,7 @@ class Services:
     directory: Path
     heartbeat: Heartbeat
     tally: Tally
+    board: Board
     missing: dict[str, str] = field(default_factory=dict)
     stop: StopSignal = field(default_factory=StopSignal)
 
@@ -54,6 +56,10 @@ class Services:
     def state_is_lent(self) -> bool:
         """Whether STATE_DIR is unusable, so that locks and published pages are in a directory that gunicorn lent."""
         return self.directory != self.settings.state_dir
+
+    def progress(self) -> Progress | None:
+        """Tell how far the run is that goes on, whichever process of this host runs it; None if none does."""
+        return self.board.read(self.settings.run_timeout + self.settings.reconcile_wait)
 
     def count_requests(self) -> None:
         """Write down what this process asked of the upstreams beside a run."""

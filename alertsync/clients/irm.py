@@ -26,12 +26,14 @@ from alertsync.clients.irm_wire import (
 )
 from alertsync.clients.wire import decode
 from alertsync.models import AlertGroup, Deliveries, IrmSnapshot, Operation
+from alertsync.progress import UNWATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from alertsync.clients.http import Http
     from alertsync.clock import Deadline
+    from alertsync.progress import Reporter
 
 __all__ = ["IrmClient", "User", "refusal"]
 
@@ -57,16 +59,16 @@ class IrmClient:
 
     # Reading
 
-    def snapshot(self, deadline: Deadline) -> IrmSnapshot:
+    def snapshot(self, deadline: Deadline, progress: Reporter = UNWATCHED) -> IrmSnapshot:
         """Read every integration and every open alert group, whatever its state."""
-        integrations = self._lists.read(_INTEGRATIONS, Page[WireIntegration], deadline)
+        integrations = self._lists.read(_INTEGRATIONS, Page[WireIntegration], deadline, progress=progress)
         self._inbound.learn(
             {one.id: (one.link, one.type) for one in integrations.by_id.values() if one.link is not None}
         )
         groups: dict[str, WireAlertGroup] = {}
         for state in _OPEN_STATES:
             listing = Listing(Operation.LIST_ALERT_GROUPS, _GROUPS, {"state": state})
-            found = self._lists.read(listing, Page[WireAlertGroup], deadline)
+            found = self._lists.read(listing, Page[WireAlertGroup], deadline, progress=progress)
             groups |= found.by_id
         return IrmSnapshot(
             alert_groups=tuple(map(alert_group, groups.values())),
@@ -105,10 +107,12 @@ class IrmClient:
         """Tell how many requests it takes to read so many deliveries."""
         return self._lists.pages_of(_ALERTS, entries)
 
-    def deliveries(self, alert_group_id: str, deadline: Deadline, *, at_most: int) -> Deliveries:
+    def deliveries(
+        self, alert_group_id: str, deadline: Deadline, *, at_most: int, progress: Reporter = UNWATCHED
+    ) -> Deliveries:
         """Read the deliveries of an alert group, newest first, `at_most` so many."""
         listing = Listing(Operation.LIST_DELIVERIES, _ALERTS, {"alert_group_id": alert_group_id})
-        found = self._lists.read(listing, Page[WireDelivery], deadline, at_most=at_most)
+        found = self._lists.read(listing, Page[WireDelivery], deadline, at_most=at_most, progress=progress)
         items = sorted(map(delivery, found.by_id.values()), key=lambda one: one.created_at, reverse=True)
         return Deliveries(
             items=tuple(items[:at_most]), read_at=found.asked_at, complete=len(items) <= at_most

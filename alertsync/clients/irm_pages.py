@@ -19,6 +19,7 @@ from alertsync.clients import failures
 from alertsync.clients.deliveries import WireDelivery
 from alertsync.clients.irm_wire import WireAlertGroup, WireIntegration, WireNote
 from alertsync.clients.wire import decode
+from alertsync.progress import UNWATCHED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from alertsync.clients.http import Http
     from alertsync.clock import Deadline
     from alertsync.models import Operation
+    from alertsync.progress import Reporter
 
 _READINGS = 3
 _MAX_PAGES = 2000
@@ -81,26 +83,34 @@ class Lists:
         return max(-(-entries // given), 1)
 
     def read(
-        self, listing: Listing, shape: type[Page[E]], deadline: Deadline, *, at_most: int = NO_BOUND
+        self,
+        listing: Listing,
+        shape: type[Page[E]],
+        deadline: Deadline,
+        *,
+        at_most: int = NO_BOUND,
+        progress: Reporter = UNWATCHED,
     ) -> Entries[E]:
         """Read all pages, or until more than `at_most` entries are there.
 
         Again if entries were lost between the pages; fail (unstable) if that goes on.
         """
         for _ in range(_READINGS):
-            entries = self._read_pages(listing, shape, deadline, at_most)
+            entries = self._read_pages(listing, shape, deadline, at_most, progress)
             if not entries.lost or len(entries.by_id) > at_most:
                 return entries
         raise failures.unstable(self._http.endpoint, listing.operation, _READINGS)
 
     def _read_pages(
-        self, listing: Listing, shape: type[Page[E]], deadline: Deadline, at_most: int
+        self, listing: Listing, shape: type[Page[E]], deadline: Deadline, at_most: int, progress: Reporter
     ) -> Entries[E]:
         params = {**listing.query, "perpage": str(self._page_size)}
         answer = self._http.get(listing.operation, listing.path, deadline, params)
         page = decode(self._http, listing.operation, answer, shape)
         started_at, count_at_start = answer.asked_at, page.count
         by_id = {entry.id: entry for entry in page.results}
+        progress.expect_pages(_pages(page, at_most))
+        progress.page()
         for _ in range(_MAX_PAGES):
             if page.next is None or len(by_id) > at_most:
                 lost = page.count < count_at_start or len(by_id) < count_at_start
@@ -110,6 +120,7 @@ class Lists:
             answer = self._http.get(listing.operation, listing.path, deadline, params)
             page = decode(self._http, listing.operation, answer, shape)
             by_id |= {entry.id: entry for entry in page.results}
+            progress.page()
         raise failures.wrong_shape(self._http.endpoint, listing.operation, f"more than {_MAX_PAGES} pages")
 
     def _learn(self, path: str, entries: int) -> None:
@@ -122,3 +133,10 @@ class Lists:
         if "page" not in query:
             raise failures.wrong_shape(self._http.endpoint, operation, "`next` names no page")
         return query
+
+
+def _pages(first: Page[E], at_most: int) -> int:
+    """Tell how many pages a list has of which `first` is one, as far as it is to be read."""
+    if first.next is None or not first.results:
+        return 1
+    return -(-min(first.count, at_most + 1) // len(first.results))

@@ -29,6 +29,7 @@ __all__ = ["execute"]
 def execute(planned: Plan, hands: Hands) -> tuple[Action, ...]:
     """Do all that a plan says; give one action with an outcome for each thing it says."""
     leasing, closing, repaging = Leasing(hands), Closing(hands, planned), Repaging(hands, planned)
+    hands.progress.expect_actions(len(planned.repages) + len(planned.actions))
     # Posts need nothing of IRM's API, whose rate limit an un-silence may have to wait for.
     actions = [repaging.perform(repage) for repage in planned.repages]
     actions += _each(_of(planned, ActionKind.UNSILENCE), leasing.unsilence)

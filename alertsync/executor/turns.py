@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from alertsync.clients.irm import refusal
 from alertsync.errors import Reason, StoppedError, StoreDegradedError, UpstreamError
 from alertsync.models import Action, ActionKind, Credentials, Decision, LedgerChange, Outcome
+from alertsync.progress import UNWATCHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from alertsync.clock import Clock, Deadline
     from alertsync.models import Policy, Repage
     from alertsync.observer import Observer
+    from alertsync.progress import Reporter
     from alertsync.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Hands:
     hopeless: str = ""
     unwritten: str = ""
     credentials_refused: bool = False
+    progress: Reporter = UNWATCHED
     attached: list[str] = field(default_factory=list)
     _forbidden_ids: list[str] = field(default_factory=list)
     _forbidden_message: str = ""
@@ -194,6 +197,7 @@ class Hands:
                 "detail": detail,
             },
         )
+        self.progress.acted()
         return action
 
 
