@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, jsonify, request
 
 import alertsync
-from alertsync.web import alerts, explain, history, links, pages, probes, problems, reconcile, security
+from alertsync.web import (
+    alerts,
+    events,
+    explain,
+    history,
+    links,
+    pages,
+    probes,
+    problems,
+    reconcile,
+    security,
+)
 from alertsync.web.triggers import Triggers
 
 if TYPE_CHECKING:
@@ -30,6 +41,7 @@ _ADDRESSES = {
     "/api/v1/runs/<run_id>": "one run",
     "/api/v1/actions": "the actions, newest first",
     "/api/v1/debts": "what alertsync still owes to IRM, newest first; ?state=all: and what is over",
+    "/api/v1/events": "how far the run is that goes on, and how the last one ended, as server-sent events",
     "/api/v1/alert-groups/<alert_group_id>": "why an alert group is decided as it is, read live",
     "/all-alerts": "Alertmanager's alerts, live",
     "/grafana-alerts": "IRM's open alert groups and their decisions, from the last run",
@@ -49,6 +61,7 @@ def create_app(services: Services) -> Flask:
     probes.register(app, services)
     app.register_blueprint(reconcile.blueprint(services, Triggers(services)))
     app.register_blueprint(history.blueprint(services))
+    app.register_blueprint(events.blueprint(services))
     app.register_blueprint(explain.blueprint(services))
     app.register_blueprint(alerts.blueprint(services))
 
