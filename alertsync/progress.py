@@ -26,7 +26,9 @@ _FILE = "progress.json"
 _GAP_SECONDS = 0.2
 _SHARE = 20
 """After a writing that took a second there is none for so many."""
-_WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_SIZE = 1024
+"""Bytes of the file, what is told and blanks behind it, so that a short telling leaves nothing of a longer one."""
+_WRITING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Phase(StrEnum):
@@ -105,20 +107,36 @@ class Board:
     ) -> Iterator[Reporter]:
         """Tell of a run for the block, under the run lock; whatever cannot be written is not told elsewhere."""
         born = _born(os.getpid())
+        with contextlib.ExitStack() as stack:
+            fd = self._begin(stack)
 
-        def post(progress: Progress) -> None:
-            self._own = progress
-            posted = _Posted(os.getpid(), born, self._clock.monotonic(), progress)
-            with contextlib.suppress(OSError):
-                _replace(self._path, msgspec.json.encode(posted))
+            def post(progress: Progress) -> None:
+                self._own = progress
+                posted = _Posted(os.getpid(), born, self._clock.monotonic(), progress)
+                with contextlib.suppress(OSError):
+                    _write(fd, msgspec.json.encode(posted))
 
-        first = Progress(run_id, trigger, dry_run, Phase.WAITING, 0, None, 0, 0, started_at, started_at)
+            first = Progress(run_id, trigger, dry_run, Phase.WAITING, 0, None, 0, 0, started_at, started_at)
+            try:
+                yield _Report(first, self._clock, post)
+            finally:
+                self._own = None
+
+    def _begin(self, stack: contextlib.ExitStack) -> int:
+        """Make the file, for as long as the stack lasts; give its number, -1 if it cannot be made."""
         try:
-            yield _Report(first, self._clock, post)
-        finally:
-            self._own = None
-            with contextlib.suppress(OSError):
-                self._path.unlink(missing_ok=True)
+            # One that was left may be another user's.
+            self._path.unlink(missing_ok=True)
+            fd = os.open(self._path, _WRITING, 0o600)
+        except OSError:
+            return -1
+        stack.callback(self._end, fd)
+        return fd
+
+    def _end(self, fd: int) -> None:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+            self._path.unlink(missing_ok=True)
 
     def read(self, longest: float) -> Progress | None:
         """Give how far the run is that goes on; None if none does.
@@ -127,12 +145,18 @@ class Board:
         """
         if (own := self._own) is not None:
             return own
-        try:
-            posted = msgspec.json.decode(self._path.read_bytes(), type=_Posted)
-        except (OSError, ValueError):
+        # Once more where it is being written over just now.
+        posted = self._posted() or self._posted()
+        if posted is None:
             return None
         fresh = 0 <= self._clock.monotonic() - posted.monotonic <= longest
         return posted.progress if fresh and _lives(posted) else None
+
+    def _posted(self) -> _Posted | None:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Posted)
+        except (OSError, ValueError):
+            return None
 
 
 class _Report(Reporter):
@@ -190,12 +214,9 @@ class _Report(Reporter):
         self._not_before = ended + max(_GAP_SECONDS, _SHARE * (ended - began))
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file beside the one at `path`, and put it in its place."""
-    temporary = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(temporary, _WRITING, 0o600), "wb") as file:
-        file.write(content)
-    temporary.replace(path)
+def _write(fd: int, content: bytes) -> None:
+    """Write over what the file says, in one piece: each new file would cost the disk more than all that is told."""
+    os.pwrite(fd, content.ljust(_SIZE), 0)
 
 
 def _lives(posted: _Posted) -> bool:

@@ -61,7 +61,7 @@ _FILES = {
     *("alertsync.db", "alertsync.db-wal", "alertsync.db-shm", "store.lock", "leader.lock", "run.lock"),
     *("metrics.page", "alerts.page", "last-run.json"),
     *(".metrics.page.new", ".alerts.page.new", ".last-run.json.new"),
-    *("progress.json", ".progress.json.new"),
+    "progress.json",
 }
 _COUNTED = (RunStatus.SUCCESS, RunStatus.PARTIAL, RunStatus.FAILED)
 _DYING_SECONDS = 1.0

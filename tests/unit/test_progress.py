@@ -77,11 +77,11 @@ def test_a_slow_disk_is_written_to_less_often(
 ) -> None:
     written = []
 
-    def slowly(_path: Path, content: bytes) -> None:
+    def slowly(_fd: int, content: bytes) -> None:
         time.sleep(1.0)
         written.append(content)
 
-    monkeypatch.setattr("alertsync.progress._replace", slowly)
+    monkeypatch.setattr("alertsync.progress._write", slowly)
     with Board(tmp_path, time.clock).reporting("r1", "loop", START, dry_run=False) as report:
         report.enter(Phase.READING_IRM)
         for _ in range(190):
