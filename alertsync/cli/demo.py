@@ -179,7 +179,7 @@ def _introduce(port: int, alertmanager: str, irm: str, *, real: bool) -> None:
         f"""
 alertsync {alertsync.__version__} runs under gunicorn, every {_INTERVAL_SECONDS} s, with {kind} and a simulated Grafana IRM.
 
-  http://localhost:{port}/reconcile       run now, by a button
+  http://localhost:{port}/                is it working? and the other pages
   http://localhost:{port}/grafana-alerts  IRM's open alert groups, each with its decision and reason
   http://localhost:{port}/all-alerts      Alertmanager's alerts, each with its silences
   http://localhost:{port}/metrics         what Prometheus scrapes

@@ -23,6 +23,7 @@ from alertsync.web import (
     reconcile,
     security,
 )
+from alertsync.web.readings import Readings
 from alertsync.web.triggers import Triggers
 
 if TYPE_CHECKING:
@@ -59,11 +60,13 @@ def create_app(services: Services) -> Flask:
     problems.register(app)
     security.register(app)
     probes.register(app, services)
-    app.register_blueprint(reconcile.blueprint(services, Triggers(services)))
+    triggers, readings = Triggers(services), Readings(services)
+    app.register_blueprint(reconcile.blueprint(services, triggers))
     app.register_blueprint(history.blueprint(services))
     app.register_blueprint(events.blueprint(services))
-    app.register_blueprint(explain.blueprint(services))
+    app.register_blueprint(explain.blueprint(services, readings))
     app.register_blueprint(alerts.blueprint(services))
+    app.register_blueprint(pages.blueprint(services, triggers, readings))
 
     @app.get("/")
     def index() -> Response | str:

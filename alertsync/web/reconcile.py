@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, jsonify, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
 
 from alertsync.errors import NotReadyError, RunBusyError, StateDirError
 from alertsync.models import RunStatus
-from alertsync.web import attention, problems, queries, views
+from alertsync.web import problems, queries, views
 
 if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
     from alertsync.models import Run
     from alertsync.services import Services
     from alertsync.web.triggers import Triggers
 
+PATIENCE_SECONDS = 1.0
+"""How long a browser waits for a run: then it is shown how far that is."""
 _MAX_WAIT_SECONDS = 3600
 _KINDS = ("application/json", "text/plain", "text/html")
 
@@ -24,7 +28,7 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
     routes = Blueprint("reconcile", __name__)
 
     @routes.get("/reconcile")
-    def page() -> Response | tuple[str, int]:
+    def page() -> BaseResponse:
         queries.check(request)
         if _wants() != "text/html":
             return problems.response(
@@ -34,18 +38,21 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
                 "curl -X POST …/reconcile, or ?dry_run=true to see what would be done",
                 headers={"Allow": "POST"},
             )
-        return _page(services, None, "", 200)
+        return redirect(url_for("index"))
 
     @routes.post("/reconcile")
-    def trigger() -> Response | tuple[str, int]:
+    def trigger() -> BaseResponse:
         queries.check(request, "dry_run", "wait", "lift")
         dry_run = queries.flag(request, "dry_run")
         wait = queries.whole_seconds(request, "wait", _MAX_WAIT_SECONDS)
         lift = queries.lifted(request)
         queries.no_body(request)
         started = triggers.start(dry_run=dry_run, lift=lift)
+        if _wants() == "text/html":
+            started.wait(PATIENCE_SECONDS)
+            return redirect(url_for("pages.run", run_id=started.run_id), 303)
         run = started.wait(wait)
-        return _going_on(started.run_id) if run is None else _answer(services, run)
+        return _going_on(started.run_id) if run is None else _answer(run)
 
     @routes.get("/api/v1/runs/<run_id>")
     def one_run(run_id: str) -> Response:
@@ -60,32 +67,26 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
             )
         return jsonify(views.run(views.as_of_now(run, services)))
 
-    _explain_refusals(routes, services)
+    explain_refusals(routes)
     return routes
 
 
-def _explain_refusals(routes: Blueprint, services: Services) -> None:
+def explain_refusals(routes: Blueprint) -> None:
     """Answer for the reasons why there is no run at all."""
 
     @routes.errorhandler(NotReadyError)
-    def not_ready(error: NotReadyError) -> Response | tuple[str, int]:
+    def not_ready(error: NotReadyError) -> Response:
         hint = "set what is missing and restart alertsync; GET /readyz tells when it is ready"
-        if _wants() == "text/html":
-            return _page(services, None, f"Not ready: {error}", 503)
         return problems.response(503, "Not ready", str(error), hint)
 
     @routes.errorhandler(RunBusyError)
-    def busy(error: RunBusyError) -> Response | tuple[str, int]:
-        if _wants() == "text/html":
-            return _page(services, None, f"Not now: {error}. Try again in a moment.", 409)
+    def busy(error: RunBusyError) -> Response:
         hint = "try again after the seconds of Retry-After"
         headers = {"Retry-After": str(error.retry_after)}
         return problems.response(409, "A run is going on", str(error), hint, headers=headers)
 
     @routes.errorhandler(StateDirError)
-    def no_lock(error: StateDirError) -> Response | tuple[str, int]:
-        if _wants() == "text/html":
-            return _page(services, None, str(error), 500)
+    def no_lock(error: StateDirError) -> Response:
         hint = "without its locks alertsync starts no run, as two at once could not be told apart"
         return problems.response(500, "STATE_DIR cannot be used", str(error), hint)
 
@@ -94,10 +95,8 @@ def _wants() -> str:
     return request.accept_mimetypes.best_match(_KINDS) or _KINDS[0]
 
 
-def _answer(services: Services, run: Run) -> Response | tuple[str, int]:
+def _answer(run: Run) -> Response:
     status = {RunStatus.FAILED: 500, RunStatus.INTERRUPTED: 503}.get(run.status, 200)
-    if _wants() == "text/html":
-        return _page(services, run, "", status)
     if _wants() == "text/plain":
         return Response(f"{run.status.value}: {run.message}\n", status=status, mimetype="text/plain")
     if run.status is RunStatus.FAILED:
@@ -124,15 +123,3 @@ def _going_on(run_id: str) -> Response:
     answer.headers["Retry-After"] = "5"
     answer.status_code = 202
     return answer
-
-
-def _page(services: Services, run: Run | None, trouble: str, status: int) -> tuple[str, int]:
-    return render_template(
-        "reconcile.html",
-        run=run,
-        trouble=trouble,
-        missing=services.missing,
-        last=services.store.standing().last,
-        policy=services.settings.policy,
-        attention=attention.of(services, curl=attention.curl(request)),
-    ), status

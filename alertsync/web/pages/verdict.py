@@ -13,7 +13,7 @@ import msgspec
 
 from alertsync.models import RunStatus, Summary
 from alertsync.web.attention import Attention
-from alertsync.web.pages.words import many, span
+from alertsync.web.pages.words import many, sentence, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +182,7 @@ def _of_runs(facts: Facts) -> Iterator[Concern]:
         yield Concern(
             Tone.BAD,
             "The last run failed",
-            f"{_sentence(last.message)}{again}",
+            f"{sentence(last.message)}{again}",
             "The next run tries again by itself. This tells what is wrong and how to mend it:",
             command=_CHECK,
             badge="Failing",
@@ -192,7 +192,7 @@ def _of_runs(facts: Facts) -> Iterator[Concern]:
         yield Concern(
             Tone.WARN,
             "The last run could not do all that was due",
-            _sentence(last.message),
+            sentence(last.message),
             badge="Partial",
             headline="Working, but not all that was due could be done.",
             place="history",
@@ -205,7 +205,7 @@ def _of_means(facts: Facts) -> Iterator[Concern]:
         yield Concern(
             Tone.BAD,
             "The store is degraded",
-            f"Nothing new is resolved until it can be written again: {_sentence(attention.degraded)}",
+            f"Nothing new is resolved until it can be written again: {sentence(attention.degraded)}",
             badge="Degraded",
             headline="Nothing new is resolved: the store cannot be written.",
         )
@@ -213,7 +213,7 @@ def _of_means(facts: Facts) -> Iterator[Concern]:
         yield Concern(
             Tone.BAD,
             "IRM does not let the token act",
-            _sentence(attention.cannot_act),
+            sentence(attention.cannot_act),
             "Give its user the role Editor, or use the token of another user. This tells whose it is:",
             command=_CHECK,
             badge="Cannot act",
@@ -258,11 +258,6 @@ def _of_mode(facts: Facts) -> Iterator[Concern]:
             "Runs begin only when somebody asks for one, and pages come back only then.",
             "Set RECONCILE_INTERVAL, such as to 60, or let a job ask for runs.",
         )
-
-
-def _sentence(text: str) -> str:
-    text = f"{text[:1].upper()}{text[1:]}"
-    return text if not text or text[-1] in ".!?" else f"{text}."
 
 
 def _nth(count: int) -> str:

@@ -33,7 +33,8 @@ def span(seconds: float) -> str:
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < _MINUTE:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004  as precise as is of use
+        text = f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"  # noqa: PLR2004  as precise as is of use
+        return f"{text.removesuffix('.0')} s"
     whole = int(seconds)
     if whole < _HOUR:
         return _two(whole, _MINUTE, "min", 1, "s")
@@ -81,6 +82,20 @@ def ago(at: datetime, now: datetime) -> Markup:
     """Give the element that shows how long ago, or in how long, something is."""
     text = age((now - at).total_seconds())
     return Markup('<time datetime="{}" title="{}" data-age>{}</time>').format(iso(at), utc(at), text)
+
+
+def exact(at: datetime, now: datetime) -> Markup:
+    """Give the element that shows a time to the second, for what happens every few of them."""
+    there = at.astimezone(UTC)
+    same_day = there.date() == now.astimezone(UTC).date()
+    text = f"{there:%H:%M:%S}" if same_day else f"{there.day} {there:%b %H:%M:%S}"
+    return Markup('<time datetime="{}" title="{}" data-exact>{}</time>').format(iso(at), utc(at), text)
+
+
+def sentence(text: str) -> str:
+    """Make a sentence of a text that begins small and ends without a stop."""
+    text = f"{text[:1].upper()}{text[1:]}".strip()
+    return text if not text or text[-1] in ".!?…" else f"{text}."
 
 
 def with_moments(text: str, now: datetime) -> Markup:
