@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selenium import webdriver
@@ -12,7 +14,6 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from selenium.webdriver.remote.webelement import WebElement
 
@@ -31,21 +32,33 @@ _FLAGS = (
 _WAIT_SECONDS = 15
 
 
+def _axe() -> str:
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None or found.origin is None:
+        raise RuntimeError("axe-core is not there: `make lint` installs what the tests need")
+    return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def chromium(profile: Path, *more: str) -> webdriver.Chrome:
+    """Start a browser with this profile and these flags more."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if binary is None or driver is None:
+        raise RuntimeError(
+            "no chromium and chromedriver on PATH: install the Debian packages chromium and chromium-driver"
+        )
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*_FLAGS, *more, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+
+
 class Browser:
     """One Chromium; `root` is put before every path."""
 
     def __init__(self, profile: Path, root: str = "") -> None:
-        binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-        if binary is None or driver is None:
-            raise RuntimeError(
-                "no chromium and chromedriver on PATH: install the Debian packages chromium and chromium-driver"
-            )
-        options = webdriver.ChromeOptions()
-        options.binary_location = binary
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        for flag in (*_FLAGS, f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+        self.driver = chromium(profile)
         self.root = root
 
     def look(
@@ -100,6 +113,15 @@ class Browser:
     def complaints(self) -> list[str]:
         """Give what stands in the console since this was asked last."""
         return [one["message"] for one in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]  # selenium ships no types for it
+
+    def violations(self) -> list[str]:
+        """Give what axe-core finds that keeps people from reading the page."""
+        if not self.ask("return 'axe' in window"):
+            self.ask(_axe())
+        found = self.driver.execute_async_script(
+            "const done = arguments[0]; axe.run().then(told => done(told.violations), error => done([{id: `${error}`, nodes: []}]))"
+        )
+        return [f"{one['id']}: {[node['html'] for node in one['nodes']][:3]}" for one in found]
 
     def picture(self, *, whole: bool = False) -> bytes:
         """Give a PNG of the window, or of the whole page."""
