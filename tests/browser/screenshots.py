@@ -9,7 +9,7 @@ import sys
 import tempfile
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -32,11 +32,16 @@ def main() -> None:
     with _demo() as root, tempfile.TemporaryDirectory() as directory:
         browser = Browser(Path(directory), root)
         try:
+            browser.look(width=1200, height=720, dark=True)
+            # What was resolved is seen until the next run, which comes within seconds.
+            poll_until(lambda: _found(root), within=_STORY_SECONDS, what="a run finds an inconsistency")
+            _take(browser, "inconsistencies", "/inconsistencies?show=all")
             poll_until(lambda: _paged(root), within=_STORY_SECONDS, what="the demo pages again")
-            _take(browser, "now", "/", width=1200, height=720)
-            _take(browser, "now-phone", "/", width=375, height=780, dark=True)
-            _take(browser, "inconsistencies", "/inconsistencies?show=all", width=1200, height=720, dark=True)
-            _take(browser, "history", "/history?list=actions", width=1200, height=720)
+            browser.look(width=1200, height=720)
+            _take(browser, "now", "/")
+            _take(browser, "history", "/history?list=actions")
+            browser.look(width=375, height=780, dark=True)
+            _take(browser, "now-phone", "/")
         finally:
             browser.close()
 
@@ -53,16 +58,27 @@ def _demo() -> Iterator[str]:
         demo.wait(_STOP_SECONDS)
 
 
+def _found(root: str) -> str:
+    """Give the id of a run that found something; "" if there is none yet."""
+    runs = _get(f"{root}/api/v1/runs").get("items", [])
+    return next((one["run_id"] for one in runs if one["inconsistencies_found"]), "")
+
+
 def _paged(root: str) -> bool:
-    """Tell whether a page was sent again, and several runs stand in the history."""
+    """Tell whether a page was sent again, and IRM knows of it."""
+    actions = _get(f"{root}/api/v1/actions").get("items", [])
+    due = _get(f"{root}/readyz").get("attention", {}).get("due", 1)
+    return not due and any(one["kind"] == "repage" for one in actions)
+
+
+def _get(address: str) -> dict[str, Any]:
     with contextlib.suppress(requests.RequestException):
-        actions = requests.get(f"{root}/api/v1/actions", timeout=5).json()["items"]
-        return any(one["kind"] == "repage" for one in actions)
-    return False
+        found: dict[str, Any] = requests.get(address, timeout=5).json()
+        return found
+    return {}
 
 
-def _take(browser: Browser, name: str, path: str, *, width: int, height: int, dark: bool = False) -> None:
-    browser.look(width=width, height=height, dark=dark)
+def _take(browser: Browser, name: str, path: str) -> None:
     browser.open(path)
     picture = smaller(browser.picture())
     (IMAGES / f"{name}.png").write_bytes(picture)

@@ -1,6 +1,6 @@
 """The open alert groups of a run, each with its decision in plain words, and what was or will be done about it.
 
-A thousand of them are a page like any other: what is asked for is filtered here, and shown a hundred at a time.
+A thousand of them are a page like any other: what is asked for is filtered here, and shown fifty at a time.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from alertsync.models import Action, Decision, Policy, Run
 
-PAGE = 100
+PAGE = 50
 SHOWS = {"inconsistent": "Inconsistent", "left": "Left alone", "all": "All"}
 """What may be shown: inconsistencies, the others, or all, with the words for it."""
-_MOST_MEMBERS = 20
+_MOST_MEMBERS = 10
 _MOST_LABELS = 8
 _QUIET = frozenset({DecisionKind.CONSISTENT, DecisionKind.FOREIGN})
 
