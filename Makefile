@@ -13,7 +13,7 @@ MINUTES ?= 10
 PEERS ?=
 SIZES ?= 1k,10k,50k
 
-.PHONY: help demo test lint soak endure bench format clean
+.PHONY: help demo test lint soak endure screenshots bench format clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,9 @@ soak: $(VENV)/.development ## play the simulation for MINUTES=10, from SEED=… 
 endure: $(VENV)/.development ## run the service while its processes are killed, for MINUTES=10, from SEED=… to play one again
 	$(BIN)/python -m tests.soak.endure --minutes $(MINUTES) $(SEED:%=--seed %)
 
+screenshots: $(VENV)/.development ## write the pictures of the README, from the demo
+	$(BIN)/python -m tests.browser.screenshots
+
 bench: $(VENV)/.development ## measure speed and memory against the targets (SIZES=1k,10k,50k; BENCH_ARGS=--help tells more)
 	$(BIN)/python -m tests.benchmarks --sizes $(SIZES) $(BENCH_ARGS)
 
@@ -53,6 +56,7 @@ $(VENV)/.runtime: requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt requirements-axe.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-axe.txt
 	@touch $@

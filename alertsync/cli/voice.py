@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from alertsync.cli.paper import printable
 
 _ADDRESSES = {
-    "/reconcile": "run now, by a button",
+    "/": "is it working? and the other pages",
     "/grafana-alerts": "IRM's open alert groups, each with its decision and reason",
     "/all-alerts": "Alertmanager's alerts, each with its silences",
     "/metrics": "what Prometheus scrapes",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from flask import Flask, jsonify, redirect, request, url_for
+from flask import Flask, jsonify, request
 
 import alertsync
 from alertsync.web import (
@@ -18,6 +18,7 @@ from alertsync.web import (
     explain,
     history,
     links,
+    pages,
     probes,
     problems,
     proxies,
@@ -26,6 +27,7 @@ from alertsync.web import (
 )
 from alertsync.web.api import decisions, docs, plan, status
 from alertsync.web.http_metrics import HttpMetrics
+from alertsync.web.readings import Readings
 from alertsync.web.triggers import Triggers
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def create_app(services: Services) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.extensions[_EXTENSION] = services
     links.register(app)
+    pages.register(app, services)
     problems.register(app)
     # First of all that sees a request, so that those that are refused are measured too.
     http_metrics = HttpMetrics(app)
@@ -70,21 +73,22 @@ def create_app(services: Services) -> Flask:
     access.register(app, services, http_metrics)
     security.register(app)
     probes.register(app, services, http_metrics)
-    triggers = Triggers(services)
-    app.register_blueprint(reconcile.blueprint(services, triggers))
+    triggers, readings = Triggers(services), Readings(services)
+    app.register_blueprint(reconcile.blueprint(triggers))
     app.register_blueprint(history.blueprint(services))
     app.register_blueprint(events.blueprint(services))
-    app.register_blueprint(explain.blueprint(services))
+    app.register_blueprint(explain.blueprint(services, readings))
     app.register_blueprint(status.blueprint(services))
     app.register_blueprint(decisions.blueprint(services))
     app.register_blueprint(plan.blueprint(services, triggers))
     app.register_blueprint(docs.blueprint(services))
     app.register_blueprint(alerts.blueprint(services))
+    app.register_blueprint(pages.blueprint(services, triggers, readings))
 
     @app.get("/")
-    def index() -> Response:
+    def index() -> Response | str:
         if request.accept_mimetypes.best_match(("application/json", "text/html")) == "text/html":
-            return redirect(url_for("reconcile.page"))
+            return pages.show_now(services)
         return jsonify(service="alertsync", version=alertsync.__version__, addresses=_ADDRESSES)
 
     return app

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from flask import Response, json, request
+from flask import Response, json, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from alertsync.errors import PROBLEM_TYPE
@@ -23,6 +23,8 @@ _HINTS = {
     413: "no address wants a body; put what you mean in the query",
     415: "POST /reconcile wants no body, or an empty JSON object",
 }
+
+_FOR_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics", "/static/")
 
 
 class ProblemError(Exception):
@@ -49,6 +51,13 @@ def response(
     **more: object,
 ) -> Response:
     """Make a problem; `more` are extension members."""
+    if _wants_page():
+        page = Response(
+            render_template("problem.html", status=status, problem=title, detail=detail, hint=hint),
+            status=status,
+        )
+        page.headers.update(headers or {})
+        return page
     if request.accept_mimetypes.best_match((PROBLEM_TYPE, "application/json", "text/plain")) == "text/plain":
         lines = [f"{title}: {detail}", *([f"hint: {hint}"] if hint else [])]
         plain = Response("\n".join(lines) + "\n", status=status, mimetype="text/plain")
@@ -66,6 +75,14 @@ def response(
     answer = Response(json.dumps({**body, **more}) + "\n", status=status, mimetype=PROBLEM_TYPE)
     answer.headers.update(headers or {})
     return answer
+
+
+def _wants_page() -> bool:
+    """Tell whether a person reads the answer in a browser, at an address that is made for people."""
+    kinds = (PROBLEM_TYPE, "application/json", "text/plain", "text/html")
+    return request.accept_mimetypes.best_match(kinds) == "text/html" and not request.path.startswith(
+        _FOR_PROGRAMS
+    )
 
 
 def register(app: Flask) -> None:

@@ -5,28 +5,30 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, jsonify, render_template, request, url_for
+from flask import Blueprint, Response, jsonify, redirect, request, url_for
 
-from alertsync.errors import NotReadyError, RunBusyError, StateDirError
 from alertsync.models import RunStatus
-from alertsync.web import answers, attention, problems, queries, refusals, views
+from alertsync.web import answers, problems, queries, refusals, views
 
 if TYPE_CHECKING:
+    from werkzeug.wrappers import Response as BaseResponse
+
     from alertsync.models import Run
-    from alertsync.services import Services
     from alertsync.web.triggers import Triggers
 
+PATIENCE_SECONDS = 1.0
+"""How long a browser waits for a run: then it is shown how far that is."""
 MAX_WAIT_SECONDS = 3600
 _STATUS = {RunStatus.FAILED: 500, RunStatus.INTERRUPTED: 503}
 _KINDS = ("application/json", "text/plain", "text/html")
 
 
-def blueprint(services: Services, triggers: Triggers) -> Blueprint:
-    """Make the blueprint over these services."""
+def blueprint(triggers: Triggers) -> Blueprint:
+    """Make the blueprint that starts runs."""
     routes = Blueprint("reconcile", __name__)
 
     @routes.get("/reconcile")
-    def page() -> Response | tuple[str, int]:
+    def page() -> BaseResponse:
         queries.check(request)
         if _wants() != "text/html":
             return problems.response(
@@ -36,43 +38,24 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
                 "curl -X POST …/reconcile, or ?dry_run=true to see what would be done",
                 headers={"Allow": "POST"},
             )
-        return _page(services, None, "", 200)
+        return redirect(url_for("index"))
 
     @routes.post("/reconcile")
-    def trigger() -> Response | tuple[str, int]:
+    def trigger() -> BaseResponse:
         queries.check(request, "dry_run", "wait", "lift")
         dry_run = queries.flag(request, "dry_run")
         wait = queries.whole_seconds(request, "wait", MAX_WAIT_SECONDS)
         lift = queries.lifted(request)
         queries.no_body(request)
         started = triggers.start(dry_run=dry_run, lift=lift)
+        if _wants() == "text/html":
+            started.wait(PATIENCE_SECONDS)
+            return redirect(url_for("pages.run", run_id=started.run_id), 303)
         run = started.wait(wait)
-        return _going_on(started.run_id) if run is None else _answer(services, run)
+        return _going_on(started.run_id) if run is None else _answer(run)
 
-    _explain_refusals(routes, services)
+    refusals.register(routes)
     return routes
-
-
-def _explain_refusals(routes: Blueprint, services: Services) -> None:
-    """Answer for the reasons why there is no run at all."""
-
-    @routes.errorhandler(NotReadyError)
-    def not_ready(error: NotReadyError) -> Response | tuple[str, int]:
-        if _wants() == "text/html":
-            return _page(services, None, f"Not ready: {error}", 503)
-        return refusals.not_ready(error)
-
-    @routes.errorhandler(RunBusyError)
-    def busy(error: RunBusyError) -> Response | tuple[str, int]:
-        if _wants() == "text/html":
-            return _page(services, None, f"Not now: {error}. Try again in a moment.", 409)
-        return refusals.busy(error)
-
-    @routes.errorhandler(StateDirError)
-    def no_lock(error: StateDirError) -> Response | tuple[str, int]:
-        if _wants() == "text/html":
-            return _page(services, None, str(error), 500)
-        return refusals.no_lock(error)
 
 
 def _wants() -> str:
@@ -109,9 +92,7 @@ def going_on(run_id: str) -> Response:
     return answer
 
 
-def _answer(services: Services, run: Run) -> Response | tuple[str, int]:
-    if _wants() == "text/html":
-        return _page(services, run, "", _STATUS.get(run.status, 200))
+def _answer(run: Run) -> Response:
     if _wants() == "text/plain":
         return _line(f"{run.status.value}: {run.message}", ended(run))
     return ended(run)
@@ -131,15 +112,3 @@ def _line(text: str, answer: Response) -> Response:
     answer.set_data(f"{text}\n")
     answer.mimetype = "text/plain"
     return answer
-
-
-def _page(services: Services, run: Run | None, trouble: str, status: int) -> tuple[str, int]:
-    return render_template(
-        "reconcile.html",
-        run=run,
-        trouble=trouble,
-        missing=services.missing,
-        last=services.store.standing().last,
-        policy=services.settings.policy,
-        attention=attention.of(services, curl=attention.curl(request)),
-    ), status

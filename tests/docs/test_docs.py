@@ -419,10 +419,14 @@ def test_the_table_of_decisions_has_the_order_of_the_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "title"), [("requirements.txt", "At run time"), ("requirements-dev.txt", "For development")]
+    ("files", "title"),
+    [
+        (["requirements.txt"], "At run time"),
+        (["requirements-dev.txt", "requirements-axe.txt"], "For development"),
+    ],
 )
-def test_every_direct_dependency_is_explained_and_no_other(file: str, title: str) -> None:
-    direct = (ROOT / file).read_text().partition("\n\n")[0]
+def test_every_direct_dependency_is_explained_and_no_other(files: list[str], title: str) -> None:
+    direct = "\n".join((ROOT / file).read_text().partition("\n\n")[0] for file in files)
     pinned = re.findall(r"^([\w-]+)==\S+$", direct, re.MULTILINE)
     unpinned = [line for line in direct.splitlines() if not re.match(r"[\w-]+==|#|-r ", line)]
     page = (DOCS / "DEPENDENCIES.md").read_text().partition(f"## {title}")[2].partition("\n## ")[0]

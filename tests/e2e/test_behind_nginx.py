@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from selenium.webdriver.common.by import By
 
 from alertsync.simulator.wire import Fault
-from tests.browser.test_button import chromium
+from tests.browser.chrome import chromium
 from tests.e2e.nginx import PREFIX, Nginx
 from tests.e2e.worlds import World, expect, simulated_world
 from tests.service import Service
@@ -93,10 +93,10 @@ def front(tmp_path_factory: pytest.TempPathFactory, world: World) -> Iterator[Fr
 def test_a_browser_is_led_to_the_page_and_to_all_that_it_needs(front: Front) -> None:
     bare = front.ask("", **PERSON)
     assert (bare.status_code, bare.headers["Location"]) == (308, f"{front.origin}{PREFIX}/")
-    sent = front.ask("/", **PERSON, **HTML)
+    sent = front.ask("/reconcile", **PERSON, **HTML)
     assert sent.status_code == 302
-    assert sent.headers["Location"].removeprefix(front.origin) == f"{PREFIX}/reconcile"
-    page = front.ask("/reconcile", **PERSON, **HTML)
+    assert sent.headers["Location"].removeprefix(front.origin) == f"{PREFIX}/"
+    page = front.ask("/", **PERSON, **HTML)
     assert page.status_code == 200
     assert f'action="{PREFIX}/reconcile"' in page.text
     assert f'href="{PREFIX}/static/style.css"' in page.text
@@ -128,8 +128,8 @@ def test_the_log_tells_the_client_that_nginx_saw_whatever_it_says_of_itself(fron
         "X-Forwarded-Proto": "gopher",
         "X-Forwarded-Prefix": "//evil.example",
     }
-    sent = front.ask("/", client="127.0.0.3", **PERSON, **HTML, **lies)
-    assert sent.headers["Location"].removeprefix(front.origin) == f"{PREFIX}/reconcile"
+    sent = front.ask("/reconcile", client="127.0.0.3", **PERSON, **HTML, **lies)
+    assert sent.headers["Location"].removeprefix(front.origin) == f"{PREFIX}/"
     assert front.ask("/api/v1/debts", client="127.0.0.3", **PERSON, **lies).status_code == 200
     assert front.clients("/api/v1/debts") == {"127.0.0.3"}
     assert "203.0.113.66" not in front.service.log
@@ -162,7 +162,7 @@ def test_a_browser_shows_the_password_and_presses_the_button_through_nginx(
     browser = chromium(tmp_path / "profile", "--ignore-certificate-errors")
     try:
         person = f"{quote(USER)}:{quote(PASSWORD)}@"
-        browser.get(f"{front.nginx.url}/reconcile".replace("https://", f"https://{person}"))
+        browser.get(f"{front.nginx.url}/".replace("https://", f"https://{person}"))
         sheets = browser.execute_script("return Array.from(document.styleSheets, one => one.cssRules.length)")
         assert sheets
         assert all(sheets), "the style sheet is loaded through nginx"

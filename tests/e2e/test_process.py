@@ -296,7 +296,7 @@ def test_without_irm_the_service_lives_and_says_what_is_missing(tmp_path: Path, 
             assert refused.status_code == 503
             assert "GRAFANA_IRM_URL" in refused.json()["detail"]
             assert "GRAFANA_IRM_TOKEN" in refused.json()["detail"]
-        page = service.get("/reconcile", headers={"Accept": "text/html"})
+        page = service.get("/", headers={"Accept": "text/html"})
         assert page.status_code == 200
         assert "GRAFANA_IRM_TOKEN" in page.text
         assert service.runs() == []
@@ -442,7 +442,15 @@ def test_every_line_of_the_log_is_one_json_object_and_the_token_is_nowhere(
             f"/reconcile?token={TOKEN}",
         )
         answers: list[Any] = [service.get(path, headers={"Authorization": TOKEN}) for path in addresses]
-        answers += [service.get("/reconcile", headers={"Accept": "text/html"}), service.post_reconcile()]
+        pages = (
+            "/",
+            "/inconsistencies?show=all",
+            "/owed?show=all",
+            "/history?status=",
+            "/history?list=actions",
+        )
+        answers += [service.get(path, headers={"Accept": "text/html"}) for path in pages]
+        answers.append(service.post_reconcile())
         answers.append(service.post_reconcile("?wait=0"))
         service.observe_runs(1)
         secrets = (TOKEN, "alertmanager-secret", world.irm.integration.key)

@@ -148,7 +148,8 @@ def test_a_run_records_the_brakes_that_were_lifted_for_it(
     answered = client.post(f"/reconcile{query}").get_json()
     assert answered["lifted"] == lifted
     assert client.get(f"/api/v1/runs/{answered['run_id']}").get_json()["lifted"] == lifted
-    page = client.post(f"/reconcile{query}", headers={"Accept": "text/html"}).get_data(as_text=True)
+    browser = {"Accept": "text/html"}
+    page = client.post(f"/reconcile{query}", headers=browser, follow_redirects=True).get_data(as_text=True)
     assert ("lifted:" in page) is bool(lifted)
     assert all(name in page for name in lifted)
 

@@ -36,8 +36,7 @@ def blueprint(services: Services) -> Blueprint:
     def page() -> str:
         queries.check(request)
         made = document(current_app.url_map, request.script_root, guarded=guarded)
-        layout = current_app.jinja_env.get_or_select_template(["layout.html", "bare.html"])
-        return render_template("api.html", layout=layout, api=made, sections=list(_sections(made)))
+        return render_template("api.html", api=made, sections=list(_sections(made)))
 
     routes.add_app_template_filter(prose)
     routes.add_app_template_filter(kind)

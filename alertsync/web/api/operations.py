@@ -37,7 +37,7 @@ _PROBLEMS = {
 }
 _ETAG = {"ETag": {"description": "Names this answer, for `If-None-Match`.", "schema": {"type": "string"}}}
 _RETRY = {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}
-_NO_BODY = {
+NO_BODY = {
     "description": "None, or an empty JSON object.",
     "required": False,
     "content": {_JSON: {"schema": {"type": "object", "maxProperties": 0}}},
@@ -57,7 +57,7 @@ def _problem_answer(status: str, description: str) -> Described:
         "429": {"Retry-After": _RETRY},
         "503": {"Retry-After": _RETRY},
     }.get(status, {})
-    content = {PROBLEM_TYPE: {"schema": ref("Problem")}, **text("text/plain")}
+    content = {PROBLEM_TYPE: {"schema": ref("Problem")}, **text("text/plain"), **text("text/html")}
     return {"description": description, "headers": headers, "content": content}
 
 
@@ -145,9 +145,23 @@ def trigger(
     }
     begun = {**content("RunBegun"), **{kind: one for kind, one in said.items() if kind == "text/plain"}}
     found["responses"]["202"] = {"description": "The run goes on.", "headers": headers, "content": begun}
-    return {**found, "requestBody": _NO_BODY}
+    return {**found, "requestBody": NO_BODY}
 
 
 def page(name: str, summary: str, *parameters: Described, problems: Sequence[int] = (400,)) -> Described:
     """Describe a page for people."""
     return operation("Pages", name, summary, text("text/html"), *parameters, problems=problems)
+
+
+def leading(found: Described, status: int, where: str) -> Described:
+    """Describe that an operation leads on, and answers nothing itself unless it is described for programs too."""
+    answers = found["responses"]
+    if list(answers["200"]["content"]) == ["text/html"]:
+        del answers["200"]
+    headers = {"Location": {"description": where, "schema": {"type": "string"}}}
+    answers[str(status)] = {
+        "description": "Leads a browser on.",
+        "headers": headers,
+        "content": text("text/html"),
+    }
+    return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from alertsync.models import ActionKind, Brake, DecisionKind, Outcome, RunStatus
 from alertsync.web import queries
 from alertsync.web.history import TRIGGERS
+from alertsync.web.pages import decisions, past
 from alertsync.web.reconcile import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -74,6 +75,24 @@ WAIT = _query(
     "wait",
     "Answer 202 if the run has not ended after so many seconds. Without it the answer comes when it has ended.",
     {"type": "integer", "minimum": 0, "maximum": MAX_WAIT_SECONDS},
+)
+SHOWN = (
+    _query("show", "Which alert groups to show.", _words(decisions.SHOWS)),
+    _query("decision", "Only decisions that say so; empty for all.", _words(("", *DecisionKind))),
+    _query("q", "Only with these words in the title, a label, the id or a silence.", {"type": "string"}),
+    _query("page", "The number of the page.", {"type": "integer", "minimum": 1, "maximum": 999_999}),
+)
+OWING = (
+    _query("show", "`all`: what is over, too.", _words(("open", "all"))),
+    _query("before", "Where the page before ended.", _CURSOR),
+)
+PAST = (
+    _query("list", "What to list.", _words(("runs", "actions"))),
+    _query("status", "Only runs that stand so; empty for all.", _words(past.STATUSES)),
+    _query("kind", "Only actions of this kind; empty for all.", _words(past.KINDS)),
+    _query("outcome", "Only actions that ended so; empty for all.", _words(past.OUTCOMES)),
+    _query("q", "Only actions with these words.", {"type": "string"}),
+    _query("before", "Where the page before ended.", _CURSOR),
 )
 LIFT = _query(
     "lift",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from alertsync.web.api import parameters as take
 from alertsync.web.api.operations import (
+    NO_BODY,
     Described,
     content,
+    leading,
     operation,
     page,
     polled,
@@ -78,18 +80,22 @@ _RUNS: dict[str, Described] = {
     "GET /api/v1/plan": polled(
         "Runs", "plan", "The newest plan that was asked for", "Run", problems=(400, 404)
     ),
-    "POST /reconcile": trigger(
-        "Runs",
-        "reconcile",
-        "Run now",
-        {**content("Run"), **text("text/plain"), **text("text/html")},
-        take.DRY_RUN,
-        take.WAIT,
-        take.LIFT,
-        description="Decides, and does what is due: this resolves alert groups in IRM, and pages people.",
+    "POST /reconcile": leading(
+        trigger(
+            "Runs",
+            "reconcile",
+            "Run now",
+            {**content("Run"), **text("text/plain")},
+            take.DRY_RUN,
+            take.WAIT,
+            take.LIFT,
+            description="Decides, and does what is due: this resolves alert groups in IRM, and pages people.",
+        ),
+        303,
+        "The page of the run.",
     ),
-    "GET /reconcile": operation(
-        "Pages", "reconcile-page", "A page with a button", text("text/html"), problems=(400, 405)
+    "GET /reconcile": leading(
+        page("reconcile-page", "Leads to the page with the button", problems=(400, 405)), 302, "That page."
     ),
 }
 
@@ -176,16 +182,31 @@ _PAGES: dict[str, Described] = {
         "What is there; in a browser, how things stand",
         {**content("Index"), **text("text/html")},
     ),
-    "GET /inconsistencies": page("inconsistencies-page", "What is inconsistent"),
-    "GET /owed": page("owed-page", "What is owed"),
-    "GET /history": page("history-page", "Runs and actions"),
+    "GET /inconsistencies": page("inconsistencies-page", "What is inconsistent", *take.SHOWN),
+    "GET /owed": page("owed-page", "What is owed", *take.OWING),
+    "GET /history": page("history-page", "Runs and actions", *take.PAST),
+    "GET /runs/{run_id}": page(
+        "run-page", "How far a run is, or how it ended", take.RUN_PATH, *take.SHOWN, problems=(400, 404)
+    ),
     "GET /alert-groups/{alert_group_id}": page(
         "alert-group-page",
         "The story of one alert group",
         take.ALERT_GROUP_PATH,
-        problems=(400, 404, 502, 503),
+        problems=(400, 404, 503),
     ),
-    "POST /preview": page("preview-page", "What would be done", problems=(400, 403, 409, 413, 415, 500, 503)),
+    "POST /preview": leading(
+        {
+            **page(
+                "preview-page",
+                "What would be done",
+                take.LIFT,
+                problems=(400, 403, 409, 413, 415, 500, 503),
+            ),
+            "requestBody": NO_BODY,
+        },
+        303,
+        "The page of the dry run that it began.",
+    ),
     "GET /api/v1/docs": page("docs-page", "This document, for people"),
     "GET /api/v1/openapi.json": polled("Pages", "openapi", "This document", "Document"),
     "GET /static/{filename}": operation(
