@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alertsync.clock import Clock
+    from alertsync.models import Summary
     from alertsync.services import Services
 
 STREAM_SECONDS = 240.0
 """How long a stream lasts; the client comes again by itself."""
 _LOOK_SECONDS = 0.25
+_READ_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 15.0
 _COME_AGAIN_MILLISECONDS = 5000
 _SHARE_OF_THREADS = 4
@@ -89,25 +91,33 @@ class _Now:
         self._services = services
         self._guard = threading.Lock()
         self._seen: dict[str, bytes] = {}
-        self._looked_at = float("-inf")
+        self._looked_at = self._read_at = float("-inf")
+        self._running: str | None = None
+        self._last: Summary | None = None
 
     def look(self) -> dict[str, bytes]:
         """Give it, as it was a moment ago at most."""
-        clock = self._services.clock
+        now = self._services.clock.monotonic()
         with self._guard:
             # A little less than the pause between two looks, so that each finds something new.
-            if clock.monotonic() - self._looked_at >= _LOOK_SECONDS * 0.8:
-                last = self._services.store.standing().last
+            if now - self._looked_at >= _LOOK_SECONDS * 0.8:
+                self._looked_at = now
                 progress = self._services.progress()
-                if last is not None and progress is not None and last.run_id == progress.run_id:
+                self._learn_of_the_last(now, None if progress is None else progress.run_id)
+                if progress is not None and self._last is not None and self._last.run_id == progress.run_id:
                     # It is recorded, and about to say that it is over.
                     progress = None
                 self._seen = {
-                    "run": msgspec.json.encode(views.summary(last)),
+                    "run": msgspec.json.encode(views.summary(self._last)),
                     "progress": msgspec.json.encode(progress),
                 }
-                self._looked_at = clock.monotonic()
             return self._seen
+
+    def _learn_of_the_last(self, now: float, running: str | None) -> None:
+        """Ask the store, which costs more than all else here, when a run has ended, and else now and then."""
+        if running != self._running or now - self._read_at >= _READ_SECONDS:
+            self._running, self._read_at = running, now
+            self._last = self._services.store.standing().last
 
 
 class _Client:
