@@ -1,7 +1,7 @@
 """What happens now, as a stream of server-sent events: how far the run is that goes on, and how the last one ended.
 
-gunicorn lends each stream a thread, and probes must always find one: so only a quarter of a worker's threads may
-stream, each for a bounded time, and a client that has hung up is noticed at once and not at the next thing to say.
+gunicorn lends each stream a thread, and everybody else must always find one: so only a small part of a worker's threads
+may stream, each for a bounded time, and a client that has hung up is noticed at once and not at the next thing to say.
 Everybody else polls. All streams of a worker share one look at how things stand, whichever process runs.
 """
 
@@ -30,13 +30,16 @@ _READ_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 15.0
 _COME_AGAIN_MILLISECONDS = 5000
 _SHARE_OF_THREADS = 4
+_OTHERS = 6
+"""Threads that triggers, live readings and a page need."""
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL | getattr(select, "POLLRDHUP", 0)
 
 
 def blueprint(services: Services) -> Blueprint:
     """Make the blueprint over these services."""
     routes = Blueprint("events", __name__)
-    most = max(services.settings.threads // _SHARE_OF_THREADS, 1)
+    threads = services.settings.threads
+    most = min(threads // _SHARE_OF_THREADS, threads - _OTHERS)
     places = threading.BoundedSemaphore(most)
     now = _Now(services)
 
@@ -51,7 +54,7 @@ def blueprint(services: Services) -> Blueprint:
             raise problems.ProblemError(
                 503,
                 "Too many streams",
-                f"this process feeds {most} clients already, and keeps its other threads for everybody else",
+                f"this process feeds {most} clients at a time, and keeps its other threads for everybody else",
                 "poll /api/v1/runs instead, or try again after the seconds of Retry-After",
                 headers={"Retry-After": "30"},
             )

@@ -17,7 +17,7 @@ from alertsync.simulator.wire import Fault
 from tests.e2e.worlds import World, expect, simulated_world
 from tests.service import Service, command
 
-WORKERS = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "6"}
+WORKERS = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "7"}
 """Each of which may feed one client."""
 EVENTS = "/api/v1/events"
 
