@@ -55,7 +55,7 @@ def blueprint(services: Services) -> Blueprint:
                 503,
                 "Too many streams",
                 f"this process feeds {most} clients at a time, and keeps its other threads for everybody else",
-                "poll /api/v1/runs instead, or try again after the seconds of Retry-After",
+                "poll /api/v1/status instead, or try again after the seconds of Retry-After",
                 headers={"Retry-After": "30"},
             )
         answer.call_on_close(places.release)
