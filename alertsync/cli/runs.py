@@ -61,7 +61,12 @@ def run(services: Services, *, rehearsal: bool, as_json: bool, lift: frozenset[s
         sys.stdout.write("\n")
     else:
         on = paper.here(services.clock)
-        lines = (_for_a_person if on.is_terminal else _for_a_pipe)(done, services.settings.policy, on)
+        policy = services.settings.policy
+        lines = (
+            _for_a_person(done, policy, on, rehearsal=rehearsal)
+            if on.is_terminal
+            else _for_a_pipe(done, policy, on)
+        )
         sys.stdout.write("\n".join(lines) + "\n")
     return EXIT.get(done.status, 1)
 
@@ -107,9 +112,9 @@ def _for_a_pipe(run: Run, policy: Policy, on: Paper) -> Iterator[str]:
     yield f"{run.status.value}: {paper.printable(run.message)}"
 
 
-def _for_a_person(run: Run, policy: Policy, on: Paper) -> Iterator[str]:
+def _for_a_person(run: Run, policy: Policy, on: Paper, *, rehearsal: bool) -> Iterator[str]:
     """Write what was or would be done, what is held back, and what is left alone, each with its reason."""
-    yield on.paint(_heading(run, policy), "bold")
+    yield on.paint(_heading(run, rehearsal=rehearsal), "bold")
     yield ""
     outcomes = {action.alert_group_id: action for action in run.actions}
     parts: dict[str, list[Sequence[Cell]]] = {
@@ -134,13 +139,11 @@ def _for_a_person(run: Run, policy: Policy, on: Paper) -> Iterator[str]:
         yield paragraph(_next_step(policy), on, "dim")
 
 
-def _heading(run: Run, policy: Policy) -> str:
+def _heading(run: Run, *, rehearsal: bool) -> str:
     at = f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC, in {run.duration_seconds:.1f} s"
-    if not run.dry_run:
-        return f"Run of {at}"
-    if policy.dry_run:
-        return f"DRY RUN of {at}: DRY_RUN is set, so nothing was done"
-    return f"Plan of {at}: what a run would do now; nothing was done"
+    if rehearsal:
+        return f"Plan of {at}: what a run would do now; nothing was done"
+    return f"DRY RUN of {at}: DRY_RUN is set, so nothing was done" if run.dry_run else f"Run of {at}"
 
 
 def _next_step(policy: Policy) -> str:

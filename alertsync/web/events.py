@@ -1,7 +1,7 @@
 """What happens now, as a stream of server-sent events: how far the run is that goes on, and how the last one ended.
 
-gunicorn lends each stream a thread, and probes must always find one: so only a quarter of a worker's threads may
-stream, each for a bounded time, and a client that has hung up is noticed at once and not at the next thing to say.
+gunicorn lends each stream a thread, and everybody else must always find one: so only a small part of a worker's threads
+may stream, each for a bounded time, and a client that has hung up is noticed at once and not at the next thing to say.
 Everybody else polls. All streams of a worker share one look at how things stand, whichever process runs.
 """
 
@@ -20,21 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from alertsync.clock import Clock
+    from alertsync.models import Summary
     from alertsync.services import Services
 
 STREAM_SECONDS = 240.0
 """How long a stream lasts; the client comes again by itself."""
 _LOOK_SECONDS = 0.25
+_READ_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 15.0
 _COME_AGAIN_MILLISECONDS = 5000
 _SHARE_OF_THREADS = 4
+_OTHERS = 6
+"""Threads that triggers, live readings and a page need."""
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL | getattr(select, "POLLRDHUP", 0)
 
 
 def blueprint(services: Services) -> Blueprint:
     """Make the blueprint over these services."""
     routes = Blueprint("events", __name__)
-    most = max(services.settings.threads // _SHARE_OF_THREADS, 1)
+    threads = services.settings.threads
+    most = min(threads // _SHARE_OF_THREADS, threads - _OTHERS)
     places = threading.BoundedSemaphore(most)
     now = _Now(services)
 
@@ -49,8 +54,8 @@ def blueprint(services: Services) -> Blueprint:
             raise problems.ProblemError(
                 503,
                 "Too many streams",
-                f"this process feeds {most} clients already, and keeps its other threads for everybody else",
-                "poll /api/v1/runs instead, or try again after the seconds of Retry-After",
+                f"this process feeds {most} clients at a time, and keeps its other threads for everybody else",
+                "poll /api/v1/status instead, or try again after the seconds of Retry-After",
                 headers={"Retry-After": "30"},
             )
         answer.call_on_close(places.release)
@@ -89,25 +94,33 @@ class _Now:
         self._services = services
         self._guard = threading.Lock()
         self._seen: dict[str, bytes] = {}
-        self._looked_at = float("-inf")
+        self._looked_at = self._read_at = float("-inf")
+        self._running: str | None = None
+        self._last: Summary | None = None
 
     def look(self) -> dict[str, bytes]:
         """Give it, as it was a moment ago at most."""
-        clock = self._services.clock
+        now = self._services.clock.monotonic()
         with self._guard:
             # A little less than the pause between two looks, so that each finds something new.
-            if clock.monotonic() - self._looked_at >= _LOOK_SECONDS * 0.8:
-                last = self._services.store.standing().last
+            if now - self._looked_at >= _LOOK_SECONDS * 0.8:
+                self._looked_at = now
                 progress = self._services.progress()
-                if last is not None and progress is not None and last.run_id == progress.run_id:
+                self._learn_of_the_last(now, None if progress is None else progress.run_id)
+                if progress is not None and self._last is not None and self._last.run_id == progress.run_id:
                     # It is recorded, and about to say that it is over.
                     progress = None
                 self._seen = {
-                    "run": msgspec.json.encode(views.summary(last)),
+                    "run": msgspec.json.encode(views.summary(self._last)),
                     "progress": msgspec.json.encode(progress),
                 }
-                self._looked_at = clock.monotonic()
             return self._seen
+
+    def _learn_of_the_last(self, now: float, running: str | None) -> None:
+        """Ask the store, which costs more than all else here, when a run has ended, and else now and then."""
+        if running != self._running or now - self._read_at >= _READ_SECONDS:
+            self._running, self._read_at = running, now
+            self._last = self._services.store.standing().last
 
 
 class _Client:

@@ -293,7 +293,26 @@ def test_a_person_reads_why_something_is_held_back_and_what_would_change_that(
         world.fire("Fan")
         done = world.run()
         on = Paper(100, now=world.time.clock.now())
-        told = "\n".join(runs._for_a_person(done, world.services.settings.policy, on))
+        told = "\n".join(runs._for_a_person(done, world.services.settings.policy, on, rehearsal=False))
     for text in ("Run of 2026", "Done (1)", "Held back (2)", "Left alone (1)", "run --lift max_actions"):
         assert text in told
     assert set(runs._HELD) == set(Held) - {Held.NOT_HELD}
+
+
+@pytest.mark.parametrize(
+    ("rehearsal", "heading", "next_step"),
+    [
+        (True, "Plan of 2026", "With DRY_RUN=false it would be done by the next run"),
+        (False, "DRY RUN of 2026", "With DRY_RUN=false it would be done by the next run"),
+    ],
+)
+def test_a_dry_run_is_told_loudly_and_a_plan_for_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, rehearsal: bool, heading: str, next_step: str
+) -> None:
+    with bench(monkeypatch, tmp_path, DRY_RUN="true") as world:
+        world.fire("Disk")
+        world.silence("Disk")
+        done, policy = world.run(dry_run=rehearsal), world.services.settings.policy
+        lines = list(runs._for_a_person(done, policy, Paper(200), rehearsal=rehearsal))
+    assert lines[0].startswith(heading)
+    assert next_step in lines[-1]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.timeout(180)  # each takes seconds, where nothing else has to be done
+
 _ERASE = "\r\x1b[K"
 _STYLE = re.compile(r"\x1b\[\d+m")
 _WITHIN = 40

@@ -17,7 +17,9 @@ from alertsync.simulator.wire import Fault
 from tests.e2e.worlds import World, expect, simulated_world
 from tests.service import Service, command
 
-WORKERS = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "6"}
+pytestmark = pytest.mark.timeout(180)  # each takes seconds, where nothing else has to be done
+
+WORKERS = {"WEB_CONCURRENCY": "2", "WEB_THREADS": "7"}
 """Each of which may feed one client."""
 EVENTS = "/api/v1/events"
 
@@ -51,6 +53,15 @@ class Stream:
                 name = line.removeprefix(b"event: ").decode()
             elif line.startswith(b"data: "):
                 yield name, json.loads(line.removeprefix(b"data: "))
+
+
+def resets(service: Service) -> bool:
+    """Open a stream, and if there was a place for it, leave without a farewell."""
+    with closing(socket.create_connection(("127.0.0.1", service.port), timeout=10)) as rude:
+        rude.sendall(f"GET {EVENTS} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        # Closing it sends a reset at once.
+        rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        return rude.recv(12) == b"HTTP/1.1 200"
 
 
 def until_a_run_ended(stream: Iterator[tuple[str, Any]], trigger: str) -> list[dict[str, Any]]:
@@ -110,22 +121,18 @@ def test_few_may_stream_the_probes_find_a_thread_and_who_hangs_up_makes_room(
         for _ in range(20):
             began = time.monotonic()
             assert service.get("/healthz").status_code == 200
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5
         # Who has read all that was sent hangs up politely, and nothing would be said for a while.
         polite = streams.pop()
         assert dict(itertools.islice(polite.events(), 2)) == {"run": None, "progress": None}
         polite.close()
-        expect("the place of a client that hung up is free", lambda: not full(), within=3)
-        # One that went without a word, as a machine does that loses its power, is gone with the stream's time;
-        # one whose connection is reset is gone at once.
+        # Sooner than the next thing is said to it, which is when a server that does not look would notice.
+        expect("the place of a client that hung up is free", lambda: not full(), within=10)
         for one in streams:
             one.close()
-        with closing(socket.create_connection(("127.0.0.1", service.port), timeout=10)) as rude:
-            rude.sendall(f"GET {EVENTS} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-            assert rude.recv(12) == b"HTTP/1.1 200"
-            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         streams.clear()
-        expect("all places are free", full, within=5)
+        expect("a client streams that will reset its connection", lambda: resets(service), within=10)
+        expect("all places are free", full, within=10)
         assert not service.events(level="error")
         for one in streams:
             one.close()
@@ -146,4 +153,5 @@ def test_open_streams_hold_up_no_stop_and_end_in_order(tmp_path: Path, world: Wo
         for each in events:
             assert list(each) == [("progress", None)]
         service.wait_for_exit(within=10)
-        assert time.monotonic() - began < 5
+        # Far below the time that gunicorn gives to requests that go on.
+        assert time.monotonic() - began < 10

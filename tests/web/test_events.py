@@ -130,6 +130,18 @@ def test_a_quarter_of_the_threads_may_stream_and_others_are_told_to_poll(client:
         stream.close()
 
 
+@pytest.mark.parametrize(("threads", "most"), [("6", 0), ("7", 1), ("8", 2), ("9", 2), ("16", 4)])
+def test_streams_leave_enough_threads_to_triggers_readings_and_pages(
+    tmp_path: Path, time: FakeTime, threads: str, most: int
+) -> None:
+    read = settings.load({"STATE_DIR": str(tmp_path), "WEB_THREADS": threads})
+    client = create_app(bootstrap.build(read, time.clock)).test_client()
+    streams = [opened(client) for _ in range(most)]
+    assert client.get(EVENTS).status_code == 503
+    for stream in streams:
+        stream.close()
+
+
 def test_a_question_about_its_headers_takes_no_place(client: FlaskClient) -> None:
     for _ in range(5):
         answer = client.head(EVENTS)
