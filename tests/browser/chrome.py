@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -83,7 +84,9 @@ class Browser:
 
     def text(self) -> str:
         """Give what the page says."""
-        return self.one("main").text
+        # In one question: a page may swap its parts between two.
+        said: str = self.ask("return document.querySelector('main').innerText")
+        return said
 
     def one(self, selector: str) -> WebElement:
         """Find an element."""
@@ -95,11 +98,21 @@ class Browser:
 
     def press(self, label: str) -> None:
         """Press the button of this label."""
-        next(one for one in self.every("button") if one.text == label).click()
+        self.until(lambda: self._pressed(label), f"there is a button {label}")
+
+    def _pressed(self, label: str) -> bool:
+        for button in self.every("button"):
+            if button.text == label:
+                button.click()
+                return True
+        return False
 
     def until(self, probe: Callable[[], Any], what: str) -> None:
         """Wait until a probe is true."""
-        WebDriverWait(self.driver, _WAIT_SECONDS, poll_frequency=0.05).until(lambda _: probe(), what)
+        # What was found may be swapped before it is read.
+        swapped = (NoSuchElementException, StaleElementReferenceException)
+        wait = WebDriverWait(self.driver, _WAIT_SECONDS, poll_frequency=0.05, ignored_exceptions=swapped)
+        wait.until(lambda _: probe(), what)
 
     def ask(self, script: str, *arguments: object) -> Any:
         """Run a function's body in the page, and give what it returns."""

@@ -392,9 +392,9 @@ def test_a_story_is_told_in_the_order_of_time_with_what_comes_first() -> None:
         "The silence of ana ends",
     ]
     assert [one.title for one in told.behind] == [
-        "Resolve: resolved",
+        "Resolved",
         "Written down: 1 alert owed to IRM",
-        "ana silenced it in Alertmanager",
+        "ana silenced it",
         "Alert group opened in IRM",
     ]
 

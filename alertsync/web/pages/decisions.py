@@ -72,7 +72,7 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 def listing(run: Run, wanted: Wanted, policy: Policy) -> Listing:
-    """Choose what is wanted from the decisions of a run, newest alert group first."""
+    """Choose what is wanted from the decisions of a run: inconsistencies first, and the newest alert group of each."""
     done = {action.alert_group_id: action for action in run.actions}
     shows = dict.fromkeys(SHOWS, 0)
     for one in run.decisions:
@@ -86,7 +86,9 @@ def listing(run: Run, wanted: Wanted, policy: Policy) -> Listing:
     found = [
         one for one in shown if wanted.kind in ("", one.kind) and all(word in _text(one) for word in words)
     ]
-    found.sort(key=lambda one: (one.alert_group.created_at, one.alert_group.id), reverse=True)
+    found.sort(
+        key=lambda one: (one.inconsistent, one.alert_group.created_at, one.alert_group.id), reverse=True
+    )
     pages = max(-(-len(found) // PAGE), 1)
     page = min(wanted.page, pages)
     return Listing(

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from alertsync.models import Action, Summary, Upstream
+from alertsync.models import Action, RunStatus, Summary, Upstream
 from alertsync.progress import Progress
 from alertsync.redaction import strike
+from alertsync.web.pages.words import utc
 
 if TYPE_CHECKING:
-    from alertsync.models import Policy
+    from alertsync.models import Policy, Standing
     from alertsync.services import Services
     from alertsync.web.pages.frame import Frame
 
@@ -27,9 +28,13 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class Now(msgspec.Struct, frozen=True):
-    """What the first page shows. `interval` in seconds, 0 with the loop off; `mode` in words."""
+    """What the first page shows. `interval` in seconds, 0 with the loop off; `mode` in words.
+
+    `said` is what the last run says of itself, without what stands on the page by itself.
+    """
 
     last: Summary | None
+    said: str
     interval: float
     peers: tuple[Peer, ...]
     open_groups: int
@@ -46,6 +51,7 @@ def view(frame: Frame, services: Services) -> Now:
     irm = strike(settings.irm.url or "", settings.secrets)
     return Now(
         last=frame.standing.last,
+        said=said(frame.standing),
         interval=settings.interval,
         peers=(
             Peer("Alertmanager", where, seen.get("alertmanager")),
@@ -56,6 +62,16 @@ def view(frame: Frame, services: Services) -> Now:
         recent=services.store.actions(limit=_RECENT).items,
         progress=services.progress(),
     )
+
+
+def said(standing: Standing) -> str:
+    """Give the first sentence of a run that did well: those behind it, and a failure, are told as concerns."""
+    last = standing.last
+    if last is not None and last.status is RunStatus.SUCCESS:
+        return last.message.partition(". ")[0]
+    if standing.last_success_at is not None:
+        return f"The last run that did all that was due ended {utc(standing.last_success_at)}"
+    return "No run has done all that was due yet"
 
 
 def mode(policy: Policy) -> str:

@@ -218,9 +218,9 @@ def _add_story(routes: Blueprint, services: Services, readings: Readings) -> Non
         try:
             explained = readings.read(alert_group_id)
         except UnknownAlertGroupError as error:
-            failure = f"IRM does not know it any more: {error}."
+            failure = words.sentence(f"IRM does not know it any more: {error}")
         except (UpstreamError, StoppedError, NotReadyError, problems.ProblemError) as error:
-            failure = f"{error}."
+            failure = words.sentence(str(error))
         last = services.store.last_run()
         remembered = story.remembered(services.store, last, alert_group_id, _MOST_ACTIONS)
         if explained is None and not remembered:

@@ -24,7 +24,7 @@ from alertsync.models import (
 from alertsync.store import WantedActions
 from alertsync.web.pages.decisions import Row, row
 from alertsync.web.pages.owed import Owed, owed
-from alertsync.web.pages.phrases import ACTIONS, OUTCOMES, tone_of
+from alertsync.web.pages.phrases import ACTIONS, OUTCOMES, WELL, tone_of
 from alertsync.web.pages.verdict import Tone
 from alertsync.web.pages.words import many
 
@@ -131,16 +131,15 @@ def _of_deliveries(deliveries: Iterable[Delivery]) -> Iterator[Event]:
 
 def _of_silence(silence: Silence) -> Iterator[Event]:
     who, why = silence.created_by or "Somebody", f"«{silence.comment}»" if silence.comment else ""
-    yield Event(
-        silence.starts_at, "alertmanager", Tone.WATCH, f"{who} silenced it in Alertmanager", why, silence.id
-    )
+    yield Event(silence.starts_at, "alertmanager", Tone.WATCH, f"{who} silenced it", why, silence.id)
     yield Event(silence.ends_at, "alertmanager", Tone.WATCH, f"The silence of {who} ends", why, silence.id)
 
 
 def _of_action(action: Action) -> Event:
     assert action.at is not None  # noqa: S101  told apart by the caller
     text = "; ".join(filter(None, (action.reason, action.detail)))
-    title = f"{ACTIONS[action.kind]}: {OUTCOMES[action.outcome].lower()}"
+    outcome = OUTCOMES[action.outcome]
+    title = outcome if action.outcome in WELL else f"{ACTIONS[action.kind]}: {outcome.lower()}"
     return Event(action.at, "alertsync", tone_of(action.outcome), title, text, run_id=action.run_id)
 
 

@@ -107,6 +107,7 @@ def _concerns(facts: Facts) -> Iterator[Concern]:
             "Settings are missing",
             f"alertsync cannot reach Grafana IRM, so nothing runs. Set {'this' if len(facts.missing) == 1 else 'these'}, "
             "and restart it:",
+            "This tells whether they are right:",
             missing=tuple(facts.missing.items()),
             command=_CHECK,
             badge="Not set up",
@@ -183,7 +184,7 @@ def _of_runs(facts: Facts) -> Iterator[Concern]:
             Tone.BAD,
             "The last run failed",
             f"{sentence(last.message)}{again}",
-            "The next run tries again by itself. This tells what is wrong and how to mend it:",
+            f"{'The next run tries again by itself. ' if facts.interval else ''}This tells what is wrong and how to mend it:",
             command=_CHECK,
             badge="Failing",
             headline="Not working: the last run failed.",

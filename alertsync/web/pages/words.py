@@ -88,7 +88,7 @@ def exact(at: datetime, now: datetime) -> Markup:
     """Give the element that shows a time to the second, for what happens every few of them."""
     there = at.astimezone(UTC)
     same_day = there.date() == now.astimezone(UTC).date()
-    text = f"{there:%H:%M:%S}" if same_day else f"{there.day} {there:%b %H:%M:%S}"
+    text = f"{there:%H:%M:%S} UTC" if same_day else f"{there.day} {there:%b %H:%M:%S} UTC"
     return Markup('<time datetime="{}" title="{}" data-exact>{}</time>').format(iso(at), utc(at), text)
 
 
