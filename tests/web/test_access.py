@@ -256,7 +256,7 @@ def test_without_a_secret_the_page_and_the_log_say_that_anybody_may(
         app = create_app(bootstrap.build(loaded, stay_up=True))
         assert ("anybody who reaches alertsync" in caplog.text) == says
         shown = basic("" if values is SCRIPT else USER, TOKEN if values is SCRIPT else PASSWORD)
-        page = app.test_client().get("/reconcile", headers={**HTML, "Authorization": shown})
+        page = app.test_client().get("/", headers={**HTML, "Authorization": shown})
         assert page.status_code == 200
         assert ("Anybody who reaches this address" in page.get_data(as_text=True)) == says
 

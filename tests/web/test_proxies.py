@@ -54,14 +54,14 @@ class Behind:
 def test_no_proxy_counts_unless_it_is_trusted(tmp_path: Path) -> None:
     behind = Behind(tmp_path, 0)
     assert behind.seen(**NGINX) == ("10.0.0.1", "http://localhost/reconcile")
-    assert behind.ask("/", **NGINX, **HTML).headers["Location"] == "/reconcile"
+    assert behind.ask("/reconcile", **NGINX, **HTML).headers["Location"] == "/"
 
 
 def test_a_trusted_proxy_says_who_asks_and_for_what_address(tmp_path: Path) -> None:
     behind = Behind(tmp_path, 1)
     assert behind.seen(**NGINX) == ("198.51.100.7", "https://ops.example:8443/alertsync/reconcile")
-    assert behind.ask("/", **NGINX, **HTML).headers["Location"] == "/alertsync/reconcile"
-    page = behind.ask("/reconcile", **NGINX, **HTML).get_data(as_text=True)
+    assert behind.ask("/reconcile", **NGINX, **HTML).headers["Location"] == "/alertsync/"
+    page = behind.ask("/", **NGINX, **HTML).get_data(as_text=True)
     assert 'action="/alertsync/reconcile"' in page
     assert 'href="/alertsync/static/style.css"' in page
     assert behind.seen() == ("10.0.0.1", "http://localhost/reconcile")  # as a probe, which comes past it
@@ -70,8 +70,8 @@ def test_a_trusted_proxy_says_who_asks_and_for_what_address(tmp_path: Path) -> N
 def test_a_slash_at_the_end_of_a_prefix_changes_nothing(tmp_path: Path) -> None:
     behind = Behind(tmp_path, 1)
     for prefix, seen in (("/ops/alertsync/", "/ops/alertsync"), ("/", ""), ("/a.b_c~d-1", "/a.b_c~d-1")):
-        answer = behind.ask("/", **NGINX | {"X-Forwarded-Prefix": prefix}, **HTML)
-        assert answer.headers["Location"] == f"{seen}/reconcile"
+        answer = behind.ask("/reconcile", **NGINX | {"X-Forwarded-Prefix": prefix}, **HTML)
+        assert answer.headers["Location"] == f"{seen}/"
 
 
 CHAINS = [
@@ -124,7 +124,7 @@ BAD = {
     ("header", "value"), [(name, value) for name, values in BAD.items() for value in values]
 )
 def test_what_no_proxy_means_is_refused_and_named(tmp_path: Path, header: str, value: str) -> None:
-    answer = Behind(tmp_path, 1).ask("/", **NGINX | {header: value}, **HTML)
+    answer = Behind(tmp_path, 1).ask("/", **NGINX | {header: value})
     assert answer.status_code == 400
     problem = answer.get_json()
     assert header in problem["detail"]

@@ -155,13 +155,12 @@ def _silences_at(services: Services, run: Run | None) -> str:
 
 
 def _run(services: Services, run_id: str) -> str:
-    found = services.store.run(run_id)
+    wanted, found = asked.decisions_wanted(request), services.store.run(run_id)
     if found is None:
         raise problems.ProblemError(
             404, "Unknown run", "No run of that id is kept here.", "The history lists those that are kept."
         )
     one = views.as_of_now(found, services)
-    wanted = asked.decisions_wanted(request)
     listing = decisions.listing(one, wanted, services.settings.policy)
     progress = services.progress()
     return render_template(
