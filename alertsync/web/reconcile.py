@@ -5,11 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import msgspec
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
 
 from alertsync.errors import NotReadyError, RunBusyError, StateDirError
 from alertsync.models import RunStatus
-from alertsync.web import answers, attention, problems, queries, refusals, views
+from alertsync.web import answers, attention, lists, problems, queries, refusals, views
 
 if TYPE_CHECKING:
     from alertsync.models import Run
@@ -90,7 +91,7 @@ def ended(run: Run) -> Response:
             else ("The run was interrupted", "the next run mends what it left; try again in a moment")
         )
         return problems.response(status, title, run.message, hint, message=run.message, run_id=run.run_id)
-    return jsonify(views.run(run))
+    return lists.run(run)
 
 
 def going_on(run_id: str) -> Response:
@@ -113,7 +114,11 @@ def _answer(services: Services, run: Run) -> Response | tuple[str, int]:
     if _wants() == "text/html":
         return _page(services, run, "", _STATUS.get(run.status, 200))
     if _wants() == "text/plain":
-        return _line(f"{run.status.value}: {run.message}", ended(run))
+        # The line says nothing of the decisions, so they are not written out for it first.
+        return _line(
+            f"{run.status.value}: {run.message}",
+            ended(msgspec.structs.replace(run, decisions=(), actions=())),
+        )
     return ended(run)
 
 
