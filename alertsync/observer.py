@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -92,6 +93,8 @@ class Observer:
         self._ledger = Ledger()
         self._asked: dict[str, float] = {}
         self._indexes = Indexes()
+        # Not a method of ours: in a circle, all that is read would outlive the run (`_no_search_for_circles`).
+        self._read_deliveries = partial(irm.deliveries, at_most=max_deliveries, progress=progress)
         self.inquiry = Inquiry(irm, deadline, self._read_deliveries)
         self.snapshots: Snapshots | None = None
         self.upstreams: dict[str, Upstream] = {}
@@ -301,11 +304,6 @@ class Observer:
             raise
         self._seen("irm", began, reachable=True)
         return snapshot
-
-    def _read_deliveries(self, alert_group_id: str, deadline: Deadline) -> Deliveries:
-        return self._irm.deliveries(
-            alert_group_id, deadline, at_most=self._max_deliveries, progress=self._progress
-        )
 
     def _deliveries_if_told(self, alert_groups: Sequence[AlertGroup]) -> dict[str, Deliveries]:
         """Read the deliveries of alert groups, for a part of the run's time; what cannot be read cannot be judged."""
