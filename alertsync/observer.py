@@ -135,7 +135,10 @@ class Observer:
             self._progress.enter(Phase.READING_IRM)
             read_now = self._deliveries_if_told(unread)
             self._progress.enter(Phase.READING_ALERTMANAGER)
-            known = msgspec.structs.replace(known, deliveries=known.deliveries | read_now)
+            known = msgspec.structs.replace(known, deliveries=known.deliveries | read_now, alertmanagers=())
+            # What stood on the first reading goes before the next one comes: there is no room for both.
+            self.snapshots, self._indexes = known, Indexes()
+            del read, planned, wanted
             read, proven = self._read_alertmanager(proven=True), True
             known = msgspec.structs.replace(known, alertmanagers=read)
 

@@ -27,15 +27,16 @@ from alertsync.clients.alertmanager_wire import (
     silence,
 )
 from alertsync.clients.deliveries import quote_meta
-from alertsync.clients.wire import decode, decode_list
+from alertsync.clients.wire import decode, decode_each, decode_list
 from alertsync.models import AlertmanagerSnapshot, Operation, Silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from alertsync.clients.http import Answer, Http
+    from alertsync.clients.http import Http
     from alertsync.clock import Deadline
+    from alertsync.models import AggregationGroup
 
 _READINGS = 4
 _PAUSE_SECONDS = 0.5
@@ -75,10 +76,9 @@ class AlertmanagerClient:
         The silences are read after the groups, so that one that was removed in between is seen as removed, and
         the status last, so that a start in between is seen as a start.
         """
-        answer = self._http.get(Operation.READ_AGGREGATION_GROUPS, _GROUPS, deadline)
-        groups = decode_list(self._http, Operation.READ_AGGREGATION_GROUPS, answer, WireGroup)
+        asked_at, groups = self._groups(deadline)
         self._silences = self._read_silences(deadline)
-        return self._snapshot(answer, groups, self._silences.held, deadline)
+        return self._snapshot(asked_at, groups, self._silences.held, deadline)
 
     def place(
         self, receiver: str, group_labels: Mapping[str, str], deadline: Deadline, *, proven: bool = False
@@ -95,27 +95,40 @@ class AlertmanagerClient:
         return self._place(params, deadline)
 
     def _place(self, params: _Params, deadline: Deadline) -> AlertmanagerSnapshot:
-        answer = self._http.get(Operation.READ_AGGREGATION_GROUPS, _GROUPS, deadline, params)
-        groups = decode_list(self._http, Operation.READ_AGGREGATION_GROUPS, answer, WireGroup)
+        asked_at, groups = self._groups(deadline, params)
         silences = self._silences
         known = {one.id for one in silences.held}
-        holding = {id_ for group in groups for alert in group.alerts for id_ in alert.status.silenced_by}
+        holding = {id_ for group in groups for alert in group.alerts for id_ in alert.silenced_by}
         if silences.cheap or not holding <= known:
             silences = self._read_silences(deadline)
-        return self._snapshot(answer, groups, silences.held, deadline)
+        return self._snapshot(asked_at, groups, silences.held, deadline)
+
+    def _groups(
+        self, deadline: Deadline, params: _Params | None = None
+    ) -> tuple[datetime, tuple[AggregationGroup, ...]]:
+        """Read the aggregation groups, and give when they were asked for; the answer itself, as large, is let go."""
+        operation = Operation.READ_AGGREGATION_GROUPS
+        answer = self._http.get(operation, _GROUPS, deadline, params)
+        return answer.asked_at, tuple(
+            decode_each(self._http, operation, answer, WireGroup, aggregation_group)
+        )
 
     def _snapshot(
-        self, first: Answer, groups: list[WireGroup], silences: tuple[Silence, ...], deadline: Deadline
+        self,
+        asked_at: datetime,
+        groups: tuple[AggregationGroup, ...],
+        silences: tuple[Silence, ...],
+        deadline: Deadline,
     ) -> AlertmanagerSnapshot:
         status, clock = self._status(deadline)
         return AlertmanagerSnapshot(
-            groups=tuple(map(aggregation_group, groups)),
+            groups=groups,
             silences=silences,
             started_at=status.uptime,
             settled=status.cluster.status != "settling",
             version=status.version_info.version,
             clock=clock,
-            read_at=first.asked_at,
+            read_at=asked_at,
             peer=self.address,
             repeat_interval=repeat_interval.longest(status.config.original),
         )
@@ -144,9 +157,11 @@ class AlertmanagerClient:
 
     def _fingerprints(self, deadline: Deadline, params: _Params | None) -> set[str]:
         answer = self._http.get(Operation.READ_ALERTS, _ALERTS, deadline, params)
-        return {
-            one.fingerprint for one in decode_list(self._http, Operation.READ_ALERTS, answer, WireFingerprint)
-        }
+        return set(
+            decode_each(
+                self._http, Operation.READ_ALERTS, answer, WireFingerprint, lambda one: one.fingerprint
+            )
+        )
 
     def alerts(self, deadline: Deadline) -> tuple[list[dict[str, Any]], tuple[Silence, ...]]:
         """Read the alerts as Alertmanager shows them (JSON objects), and the silences."""

@@ -97,7 +97,7 @@ def too_large(endpoint: Endpoint, operation: Operation, limit: int) -> UpstreamE
     return _error(Reason.TOO_LARGE, text, endpoint, operation)
 
 
-def not_json(endpoint: Endpoint, operation: Operation, body: bytes) -> UpstreamError:
+def not_json(endpoint: Endpoint, operation: Operation, body: bytes | bytearray) -> UpstreamError:
     """Tell that a 200 did not hold JSON.
 
     What was meant to be JSON and is cut off is not quoted: lists of IRM's hold secrets that nobody has read yet.
@@ -179,7 +179,7 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 
 def of_status(
-    response: requests.Response, body: bytes, endpoint: Endpoint, operation: Operation
+    response: requests.Response, body: bytes | bytearray, endpoint: Endpoint, operation: Operation
 ) -> UpstreamError:
     """Classify an answer that is not 2xx."""
     status, detail = response.status_code, said(_struck(body, endpoint))
@@ -245,12 +245,12 @@ def _retry_after(response: requests.Response) -> float | None:
     return None
 
 
-def _struck(body: bytes, endpoint: Endpoint) -> bytes:
+def _struck(body: bytes | bytearray, endpoint: Endpoint) -> bytes:
     """Strike secrets before anything is cut: half of a token would not be recognised."""
     return strike(body[:_MAX_QUOTED_BYTES].decode("utf-8", "replace"), endpoint.secrets).encode()
 
 
-def said(body: bytes) -> str:
+def said(body: bytes | bytearray) -> str:
     """Give the gist of an error body, which is a JSON string, an object, HTML, or empty."""
     try:
         value = json.loads(body)
@@ -261,6 +261,6 @@ def said(body: bytes) -> str:
     return _cut(value.encode() if isinstance(value, str) else json.dumps(value).encode())
 
 
-def _cut(body: bytes) -> str:
+def _cut(body: bytes | bytearray) -> str:
     text = re.sub(r"[\s\x00-\x1f\x7f]+", " ", body[: _MAX_DETAIL * 4].decode("utf-8", "replace")).strip()
     return text[:_MAX_DETAIL]

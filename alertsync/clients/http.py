@@ -82,10 +82,10 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Answer:
-    """A 2xx answer. `asked_at` is our time before it was sent, `clock` the server's when it answered."""
+    """A 2xx answer; nobody changes its body. `asked_at` is our time before it was sent, `clock` the server's when it answered."""
 
     status: int
-    body: bytes
+    body: bytes | bytearray
     asked_at: datetime
     clock: datetime
 
@@ -260,23 +260,23 @@ class Http:
             self._local.session = session
         return session
 
-    def _read(self, response: requests.Response, operation: Operation, deadline: Deadline) -> bytes:
+    def _read(
+        self, response: requests.Response, operation: Operation, deadline: Deadline
+    ) -> bytes | bytearray:
         limit = _MAX_BODY_BYTES if response.ok else _MAX_ERROR_BODY_BYTES
-        chunks: list[bytes] = []
-        size = 0
+        body = bytearray()  # grown in place: joined from its parts, a large body would be there twice
         while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > limit and response.ok:
+            body += chunk
+            if len(body) > limit and response.ok:
                 raise failures.too_large(self.endpoint, operation, limit)
-            if size > limit:
+            if len(body) > limit:
                 break
             if deadline.remaining() <= 0:
                 raise failures.out_of_time(self.endpoint, operation)
-        return b"".join(chunks)
+        return body
 
     def _judge(
-        self, response: requests.Response, body: bytes, operation: Operation, asked_at: datetime
+        self, response: requests.Response, body: bytes | bytearray, operation: Operation, asked_at: datetime
     ) -> Answer:
         if 200 <= response.status_code < 300:  # noqa: PLR2004  2xx is success
             return Answer(response.status_code, body, asked_at, self._server_clock(response))
