@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from alertsync import exposition
-from alertsync.models import Run, Standing
+from alertsync.models import Decision, Run, Standing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from alertsync.exposition import Page
@@ -34,6 +35,8 @@ _ALERTS = "alerts.page"
 _WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 T = TypeVar("T")
+
+_read_standing = msgspec.json.Decoder(Standing).decode
 
 
 class PublishedFiles:
@@ -55,7 +58,7 @@ class PublishedFiles:
 
     def last_run(self) -> Run | None:
         """Give the last run that decided anything, with its decisions; None before there was one."""
-        return self._decode(_LAST_RUN, Run)
+        return self._decode(_LAST_RUN, _read_run)
 
     def last_run_stamp(self) -> str:
         """Give a word that changes whenever another run is published."""
@@ -70,12 +73,12 @@ class PublishedFiles:
 
     def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
         """Publish the decisions of a run, and the metrics of the alerts that it saw."""
-        self._write(_LAST_RUN, msgspec.json.encode(run))
+        self._write(_LAST_RUN, _written(run))
         self._write(_ALERTS, exposition.pack(exposition.deflate(alerts_page)))
 
     def standing(self) -> Standing | None:
         """Tell how things stand, if that is told here; version 0.1.0 told it nowhere else."""
-        return self._decode(_STANDING, Standing)
+        return self._decode(_STANDING, _read_standing)
 
     def stand_in(self, standing: Standing) -> None:
         """Tell here how things stand, while the database cannot."""
@@ -93,12 +96,12 @@ class PublishedFiles:
                 extra={"file": _STANDING, "reason": error.strerror},
             )
 
-    def _decode(self, name: str, shape: type[T]) -> T | None:
+    def _decode(self, name: str, read: Callable[[bytes], T]) -> T | None:
         content = self._read(name)
         if content is None:
             return None
         try:
-            return msgspec.json.decode(content, type=shape)
+            return read(content)
         except (msgspec.DecodeError, UnicodeDecodeError):
             log.exception("a published file cannot be read, and is ignored", extra={"file": name})
             return None
@@ -128,6 +131,29 @@ class PublishedFiles:
         else:
             with self._guard:
                 self._unwritten.pop(name, None)
+
+
+def _written(run: Run) -> bytes:
+    """Write a run as JSON, decision by decision: thousands of them in one piece would let no other thread run."""
+    encode = msgspec.json.Encoder().encode
+    body = bytearray(b"[")
+    for number, decision in enumerate(run.decisions):
+        if number:
+            body += b","
+        body += encode(decision)
+    body += b"]"
+    rest = {name: getattr(run, name) for name in run.__struct_fields__}
+    return encode(rest | {"decisions": msgspec.Raw(body)})
+
+
+def _read_run(content: bytes) -> Run:
+    """Read what `_written` wrote, decision by decision for the same reason."""
+    fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    decode = msgspec.json.Decoder(Decision).decode
+    found = msgspec.json.decode(fields.pop("decisions", b"[]"), type=list[msgspec.Raw])
+    run = msgspec.json.decode(msgspec.json.encode(fields), type=Run)
+    # Not `map`, which never lets another thread run.
+    return msgspec.structs.replace(run, decisions=tuple([decode(one) for one in found]))
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from alertsync.clock import Deadline
 from alertsync.errors import Reason, UpstreamError
-from alertsync.web import problems, queries, views
+from alertsync.web import lists, problems, queries, views
 
 if TYPE_CHECKING:
     from alertsync.models import Run
@@ -46,12 +46,8 @@ def blueprint(services: Services) -> Blueprint:
         queries.check(request)
         run = services.store.last_run()
         decisions = run.decisions if run else ()
-        return jsonify(
-            as_of=_as_of(run),
-            run_id=run.run_id if run else None,
-            count=len(decisions),
-            alert_groups=[views.decision(decision) for decision in decisions],
-        )
+        head = {"as_of": _as_of(run), "run_id": run.run_id if run else None, "count": len(decisions)}
+        return lists.listed(head, "alert_groups", map(views.of_decision, decisions))
 
     @routes.errorhandler(UpstreamError)
     def upstream_failed(error: UpstreamError) -> Response:

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from alertsync.models import ActionKind, Outcome, RunStatus
 from alertsync.store import WantedActions, WantedRuns
-from alertsync.web import answers, conditional, problems, queries, views
+from alertsync.web import answers, conditional, lists, problems, queries, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ def blueprint(services: Services) -> Blueprint:
         run = services.store.run(run_id)
         if run is None:
             raise problems.ProblemError(404, "Unknown run", "no run of that id is kept here", _WHERE_RUNS)
-        return jsonify(views.run(views.as_of_now(run, services)))
+        return lists.run(views.as_of_now(run, services))
 
     @routes.get("/api/v1/actions")
     def actions() -> Response:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import msgspec
 from flask import Blueprint, Response, jsonify, redirect, request, url_for
 
 from alertsync.models import RunStatus
-from alertsync.web import answers, problems, queries, refusals, views
+from alertsync.web import answers, lists, problems, queries, refusals, views
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response as BaseResponse
@@ -73,7 +74,7 @@ def ended(run: Run) -> Response:
             else ("The run was interrupted", "the next run mends what it left; try again in a moment")
         )
         return problems.response(status, title, run.message, hint, message=run.message, run_id=run.run_id)
-    return jsonify(views.run(run))
+    return lists.run(run)
 
 
 def going_on(run_id: str) -> Response:
@@ -94,7 +95,11 @@ def going_on(run_id: str) -> Response:
 
 def _answer(run: Run) -> Response:
     if _wants() == "text/plain":
-        return _line(f"{run.status.value}: {run.message}", ended(run))
+        # The line says nothing of the decisions, so they are not written out for it first.
+        return _line(
+            f"{run.status.value}: {run.message}",
+            ended(msgspec.structs.replace(run, decisions=(), actions=())),
+        )
     return ended(run)
 
 

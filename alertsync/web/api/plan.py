@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
 from alertsync.store import WantedRuns
-from alertsync.web import conditional, problems, queries, reconcile, refusals, views
+from alertsync.web import conditional, lists, problems, queries, reconcile, refusals, views
 
 if TYPE_CHECKING:
     from alertsync.models import Run
@@ -47,7 +47,7 @@ def blueprint(services: Services, triggers: Triggers) -> Blueprint:
             )
         run = views.as_of_now(run, services)
         tag = conditional.tag(request, run.run_id, run.status, len(run.decisions))
-        return conditional.marked(request, jsonify(views.run(run)), tag)
+        return conditional.marked(request, lists.run(run), tag)
 
     refusals.register(routes)
     return routes
