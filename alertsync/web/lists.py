@@ -24,18 +24,26 @@ _encode = msgspec.json.Encoder().encode
 def run(one: Run) -> Response:
     """Answer with a run, its actions and its decisions, as `views.run` shows it."""
     head = views.run(msgspec.structs.replace(one, decisions=()))
-    del head["decisions"]
     return listed(head, "decisions", map(views.of_decision, one.decisions))
 
 
 def listed(head: Mapping[str, Any], name: str, entries: Iterable[Any]) -> Response:
-    """Answer with the object `head` (not empty), and with `entries` as the list `name` at its end; each is encoded on its own."""
-    body = bytearray(_encode(head))
-    body[-1:] = b"," + _encode(name) + b":["
-    separator = b""
+    """Answer with the object `head`, in which `entries` stand as the list `name`: at its place, or at the end."""
+    body = bytearray(b"{")
+    for field in dict.fromkeys((*head, name)):
+        body += (b"," if len(body) > 1 else b"") + _encode(field) + b":"
+        if field == name:
+            _write(body, entries)
+        else:
+            body += _encode(head[field])
+    body += b"}\n"
+    return Response(bytes(body), mimetype="application/json")
+
+
+def _write(body: bytearray, entries: Iterable[Any]) -> None:
+    separator = b"["
     for entry in entries:
         body += separator
         body += _encode(entry)
         separator = b","
-    body += b"]}\n"
-    return Response(bytes(body), mimetype="application/json")
+    body += b"]" if separator == b"," else b"[]"

@@ -77,6 +77,7 @@ def test_a_run_is_answered_as_it_is_shown() -> None:
         run = a_run(decisions)
         answer = lists.run(run)
         assert answer.mimetype == "application/json"
+        assert list(answer.get_json()) == list(views.run(run))
         assert answer.get_json() == json.loads(json.dumps(views.run(run)))
 
 
