@@ -6,14 +6,15 @@ BIN := $(VENV)/bin
 ALERTMANAGER ?= simulated
 PORT ?= 8080
 SECONDS ?=
-# Each takes minutes: alone, they run side by side, and no worker is left with both.
-LONG_TESTS := tests/simulation/test_simulation.py tests/simulation/test_simulation_peers.py
+# They only compute, on clocks of their own: they take what the tests of real processes leave while those wait.
+COMPUTING := tests/simulation tests/mutations tests/planner
+IN_PARALLEL := --dist loadfile --no-loadscope-reorder
 SEED ?=
 MINUTES ?= 10
 PEERS ?=
 SIZES ?= 1k,10k,50k
 
-.PHONY: help demo test lint soak endure screenshots bench format clean
+.PHONY: help demo test test-processes test-computing lint soak endure screenshots bench format clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,8 +23,13 @@ demo: $(VENV)/.runtime ## run the real service against simulated servers (ALERTM
 	@$(BIN)/python -m alertsync demo --alertmanager $(ALERTMANAGER) --port $(PORT) $(if $(SECONDS),--seconds $(SECONDS))
 
 test: lint ## run the linters and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(LONG_TESTS:%=--ignore %) $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(LONG_TESTS) $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target test-processes test-computing
+
+test-processes:
+	$(BIN)/python -m pytest -n 3 $(IN_PARALLEL) $(COMPUTING:%=--ignore %) $(PYTEST_ARGS)
+
+test-computing:
+	nice -n 10 $(BIN)/python -m pytest -n 3 $(IN_PARALLEL) $(COMPUTING) $(PYTEST_ARGS)
 
 lint: $(VENV)/.development ## check format, style, types and the layers
 	$(BIN)/ruff format --check .
