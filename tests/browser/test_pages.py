@@ -198,8 +198,30 @@ def test_filters_and_links_work_without_javascript(browser: Browser, site: Site)
 # --- Live -------------------------------------------------------------------------------------------------
 
 
-def test_a_run_that_ends_shows_on_the_page_by_itself(browser: Browser, site: Site) -> None:
-    browser.open("/")
+@pytest.mark.parametrize("streams", ["one is free", "all are taken"])
+def test_a_run_that_ends_shows_on_the_page_by_itself(browser: Browser, site: Site, streams: str) -> None:
+    with contextlib.ExitStack() as taken:
+        if streams == "all are taken":
+            take_all_streams(browser, site, taken)
+        browser.open("/")
+        see_a_run_that_fails(browser, site)
+    browser.complaints()  # that a stream was refused stands in the console
+
+
+def take_all_streams(browser: Browser, site: Site, taken: contextlib.ExitStack) -> None:
+    """Listen until nobody else may."""
+    browser.driver.get("about:blank")  # what it listened to is free within moments
+
+    def one_more() -> bool:
+        answer = requests.get(f"{site.service.url}/api/v1/events", stream=True, timeout=10)
+        taken.enter_context(answer)
+        return answer.status_code == 503
+
+    browser.until(one_more, "all are taken")
+
+
+def see_a_run_that_fails(browser: Browser, site: Site) -> None:
+    """Let a run fail, and see that the page says so without being asked."""
     before = browser.ask("return document.documentElement.dataset.run")
     # A dry run that is asked for leaves how things stand alone, so it takes a true one.
     site.world.irm.server.inject(Fault("status", status=500, times=-1, path="/alert_groups"))
@@ -211,7 +233,7 @@ def test_a_run_that_ends_shows_on_the_page_by_itself(browser: Browser, site: Sit
         browser.until(lambda: "Not working: the last run failed." in browser.text(), "the failure shows")
         assert browser.one("#badge").text.endswith("Failing")
         browser.look(width=375, dark=True)
-        settled(browser, "/")
+        assert not browser.sticks_out()
         assert browser.violations() == []
     finally:
         site.world.irm.server.heal()
@@ -232,9 +254,8 @@ def test_progress_shows_while_a_preview_goes_and_the_plan_after_it(browser: Brow
 
 def test_a_preview_shows_its_end_where_all_streams_are_taken(browser: Browser, site: Site) -> None:
     site.world.irm.server.inject(Fault("delay", seconds=1.5, times=2, path="/alert_groups"))
-    with contextlib.ExitStack() as streams:
-        for _ in range(2):
-            streams.enter_context(requests.get(f"{site.service.url}/api/v1/events", stream=True, timeout=10))
+    with contextlib.ExitStack() as taken:
+        take_all_streams(browser, site, taken)
         browser.open("/")
         browser.press("Preview")
         browser.until(lambda: browser.one("h1").text == "Preview: nothing was done", "the plan shows")

@@ -102,6 +102,7 @@ TRIGGERS = {
     "loop": "the loop",
     "watch": "a change of silences",
     "http": "somebody, over HTTP",
+    "plan": "somebody, for a plan",
     "command line": "the command line",
 }
 
