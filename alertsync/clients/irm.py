@@ -43,7 +43,9 @@ _MAX_NOTES = 500
 _GROUPS = "/api/v1/alert_groups/"
 _ALERTS = "/api/v1/alerts/"
 _NOTES = "/api/v1/resolution_notes/"
-_INTEGRATIONS = Listing(Operation.LIST_INTEGRATIONS, "/api/v1/integrations/", {})
+_INTEGRATIONS = Listing(
+    Operation.LIST_INTEGRATIONS, "/api/v1/integrations/", {}, Page[WireIntegration], lambda one: one
+)
 _RANGE = "%Y-%m-%dT%H:%M:%S"
 _FAR = timedelta(days=3660)
 """A range of times needs an end; this one lies beyond any difference between two clocks."""
@@ -61,17 +63,19 @@ class IrmClient:
 
     def snapshot(self, deadline: Deadline, progress: Reporter = UNWATCHED) -> IrmSnapshot:
         """Read every integration and every open alert group, whatever its state."""
-        integrations = self._lists.read(_INTEGRATIONS, Page[WireIntegration], deadline, progress=progress)
+        integrations = self._lists.read(_INTEGRATIONS, deadline, progress=progress)
         self._inbound.learn(
             {one.id: (one.link, one.type) for one in integrations.by_id.values() if one.link is not None}
         )
-        groups: dict[str, WireAlertGroup] = {}
+        groups: dict[str, AlertGroup] = {}
         for state in _OPEN_STATES:
-            listing = Listing(Operation.LIST_ALERT_GROUPS, _GROUPS, {"state": state})
-            found = self._lists.read(listing, Page[WireAlertGroup], deadline, progress=progress)
+            listing = Listing(
+                Operation.LIST_ALERT_GROUPS, _GROUPS, {"state": state}, Page[WireAlertGroup], alert_group
+            )
+            found = self._lists.read(listing, deadline, progress=progress)
             groups |= found.by_id
         return IrmSnapshot(
-            alert_groups=tuple(map(alert_group, groups.values())),
+            alert_groups=tuple(groups.values()),
             integrations=tuple(map(integration, integrations.by_id.values())),
             # Both of one moment, the first: carried on, IRM's time must not run ahead by what the reading took.
             clock=integrations.clock,
@@ -98,9 +102,9 @@ class IrmClient:
         }
         if integration_id is not None:
             query["integration_id"] = integration_id
-        listing = Listing(Operation.LIST_RESOLVED, _GROUPS, query)
-        found = self._lists.read(listing, Page[WireAlertGroup], deadline, at_most=at_most)
-        groups = sorted(map(alert_group, found.by_id.values()), key=lambda one: one.created_at, reverse=True)
+        listing = Listing(Operation.LIST_RESOLVED, _GROUPS, query, Page[WireAlertGroup], alert_group)
+        found = self._lists.read(listing, deadline, at_most=at_most)
+        groups = sorted(found.by_id.values(), key=lambda one: one.created_at, reverse=True)
         return tuple(groups[:at_most])
 
     def pages_of(self, entries: int) -> int:
@@ -111,18 +115,20 @@ class IrmClient:
         self, alert_group_id: str, deadline: Deadline, *, at_most: int, progress: Reporter = UNWATCHED
     ) -> Deliveries:
         """Read the deliveries of an alert group, newest first, `at_most` so many."""
-        listing = Listing(Operation.LIST_DELIVERIES, _ALERTS, {"alert_group_id": alert_group_id})
-        found = self._lists.read(listing, Page[WireDelivery], deadline, at_most=at_most, progress=progress)
-        items = sorted(map(delivery, found.by_id.values()), key=lambda one: one.created_at, reverse=True)
+        query = {"alert_group_id": alert_group_id}
+        listing = Listing(Operation.LIST_DELIVERIES, _ALERTS, query, Page[WireDelivery], delivery)
+        found = self._lists.read(listing, deadline, at_most=at_most, progress=progress)
+        items = sorted(found.by_id.values(), key=lambda one: one.created_at, reverse=True)
         return Deliveries(
             items=tuple(items[:at_most]), read_at=found.asked_at, complete=len(items) <= at_most
         )
 
     def notes(self, alert_group_id: str, deadline: Deadline) -> tuple[str, ...]:
         """Read the texts of the resolution notes of an alert group, in IRM's order, 500 at most."""
-        listing = Listing(Operation.LIST_NOTES, _NOTES, {"alert_group_id": alert_group_id})
-        found = self._lists.read(listing, Page[WireNote], deadline, at_most=_MAX_NOTES)
-        return tuple(note.text or "" for note in found.by_id.values())[:_MAX_NOTES]
+        query = {"alert_group_id": alert_group_id}
+        listing = Listing(Operation.LIST_NOTES, _NOTES, query, Page[WireNote], lambda one: one.text or "")
+        found = self._lists.read(listing, deadline, at_most=_MAX_NOTES)
+        return tuple(found.by_id.values())[:_MAX_NOTES]
 
     def current_user(self, deadline: Deadline) -> User:
         """Read whose token this is; IRM answers 500 for the token of a service account."""

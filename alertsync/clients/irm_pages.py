@@ -22,6 +22,7 @@ from alertsync.clients.wire import decode
 from alertsync.progress import UNWATCHED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from alertsync.clients.http import Http
@@ -36,6 +37,7 @@ NO_BOUND = sys.maxsize
 
 T = TypeVar("T")
 E = TypeVar("E", WireAlertGroup, WireIntegration, WireDelivery, WireNote)
+V = TypeVar("V")
 
 
 class Page(msgspec.Struct, Generic[T]):
@@ -47,22 +49,27 @@ class Page(msgspec.Struct, Generic[T]):
 
 
 @dataclass(frozen=True)
-class Listing:
-    """A list that IRM can be asked for."""
+class Listing(Generic[E, V]):
+    """A list that IRM can be asked for: what its pages look like, and what each entry becomes.
+
+    An entry of the wire may hold on to the page that it came in, so none is kept longer than that.
+    """
 
     operation: Operation
     path: str
     query: dict[str, str]
+    shape: type[Page[E]]
+    become: Callable[[E], V]
 
 
 @dataclass(frozen=True)
-class Entries(Generic[E]):
-    """The entries of a list, and our time when its first and its last page were asked for.
+class Entries(Generic[V]):
+    """What the entries of a list became, and our time when its first and its last page were asked for.
 
     `lost` if some entries left it, or slipped between two pages, while it was read.
     """
 
-    by_id: dict[str, E]
+    by_id: dict[str, V]
     started_at: datetime
     asked_at: datetime
     clock: datetime
@@ -84,31 +91,30 @@ class Lists:
 
     def read(
         self,
-        listing: Listing,
-        shape: type[Page[E]],
+        listing: Listing[E, V],
         deadline: Deadline,
         *,
         at_most: int = NO_BOUND,
         progress: Reporter = UNWATCHED,
-    ) -> Entries[E]:
+    ) -> Entries[V]:
         """Read all pages, or until more than `at_most` entries are there.
 
         Again if entries were lost between the pages; fail (unstable) if that goes on.
         """
         for _ in range(_READINGS):
-            entries = self._read_pages(listing, shape, deadline, at_most, progress)
+            entries = self._read_pages(listing, deadline, at_most, progress)
             if not entries.lost or len(entries.by_id) > at_most:
                 return entries
         raise failures.unstable(self._http.endpoint, listing.operation, _READINGS)
 
     def _read_pages(
-        self, listing: Listing, shape: type[Page[E]], deadline: Deadline, at_most: int, progress: Reporter
-    ) -> Entries[E]:
+        self, listing: Listing[E, V], deadline: Deadline, at_most: int, progress: Reporter
+    ) -> Entries[V]:
         params = {**listing.query, "perpage": str(self._page_size)}
         answer = self._http.get(listing.operation, listing.path, deadline, params)
-        page = decode(self._http, listing.operation, answer, shape)
+        page = decode(self._http, listing.operation, answer, listing.shape)
         started_at, count_at_start = answer.asked_at, page.count
-        by_id = {entry.id: entry for entry in page.results}
+        by_id = {entry.id: listing.become(entry) for entry in page.results}
         progress.expect_pages(_pages(page, at_most))
         progress.page()
         for _ in range(_MAX_PAGES):
@@ -118,8 +124,8 @@ class Lists:
             self._learn(listing.path, len(page.results))
             params |= self._page_named_by(page.next, listing.operation)
             answer = self._http.get(listing.operation, listing.path, deadline, params)
-            page = decode(self._http, listing.operation, answer, shape)
-            by_id |= {entry.id: entry for entry in page.results}
+            page = decode(self._http, listing.operation, answer, listing.shape)
+            by_id |= {entry.id: listing.become(entry) for entry in page.results}
             progress.page()
         raise failures.wrong_shape(self._http.endpoint, listing.operation, f"more than {_MAX_PAGES} pages")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alertsync.models import (
@@ -248,6 +248,7 @@ CHANGE = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(first=CHANGE, then=CHANGE, start=CHANGE)
 def test_two_changes_merged_do_what_they_do_one_by_one(
     first: LedgerChange, then: LedgerChange, start: LedgerChange
@@ -258,7 +259,7 @@ def test_two_changes_merged_do_what_they_do_one_by_one(
     assert memory.apply(Ledger(), memory.everything(ledger)) == ledger
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(changes=st.lists(CHANGE, min_size=1, max_size=3))
 def test_memory_and_database_agree_on_any_changes(
     changes: list[LedgerChange], tmp_path_factory: pytest.TempPathFactory
