@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +37,12 @@ _LONGEST = (
 
 
 def pytest_configure() -> None:
-    """Choose the place before the first directory is made; whoever names one is obeyed."""
+    """Choose the place before the first directory is made; whoever names one is obeyed.
+
+    And let what tests start be interrupted: a shell that runs them in the background ignores that for all of them.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
 

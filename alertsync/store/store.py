@@ -201,9 +201,15 @@ class Store:
                 self._settled()
 
     def requests(self) -> Requests:
-        """Give what was ever asked of the upstreams, as far as this process knows. Never raises."""
+        """Give what was ever asked of the upstreams. Never raises.
+
+        What is not durable yet is told where nobody can read the database, and otherwise once it is: were this process
+        killed before, a count that had been told would fall.
+        """
         known = self._read(read_requests)
-        return (self._held.requests if known is None else known) + self._unsaved.requests
+        if known is None:
+            return self._held.requests + self._unsaved.requests
+        return known.at_least(self._held.requests)
 
     def publish(self, metrics_page: bytes) -> None:
         """Publish the metrics page that tells how things stand after a run. Never raises."""

@@ -17,7 +17,7 @@ import yaml
 from alertsync.simulator.alertmanager_model import fingerprint
 from alertsync.simulator.wire import Server
 from tests.contract.alertmanagers import KINDS, Json, ask, get, labels_of, started, webhook_receiver
-from tests.servers import AlertmanagerUnderTest
+from tests.servers import AlertmanagerUnderTest, poll_until
 
 API_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 NOWHERE = "00000000-0000-0000-0000-000000000000"
@@ -187,7 +187,7 @@ def test_an_inhibited_alert_names_the_alert_that_inhibits_it(alertmanager: Alert
     assert inhibited["status"]["state"] == "suppressed"
     assert inhibited["status"]["inhibitedBy"] == [outage]
     alertmanager.end(labels_of("Outage", site="ams"))
-    assert get(alertmanager, "/api/v2/alerts?active=false") == []
+    poll_until(lambda: get(alertmanager, "/api/v2/alerts?active=false") == [], what="it is inhibited no more")
 
 
 @pytest.mark.parametrize(
