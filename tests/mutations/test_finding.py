@@ -33,7 +33,8 @@ SABOTAGES = (
              f"{JOINED}::test_it_is_owed_at_whichever_place_a_grouping_template_merges"),
     Sabotage("a debt is certain before the look after the resolve, which fails", "executor/closing.py", LOOK, f"{LOOK}        self._write(owed, at)\n",
              f"{JOINED}::test_it_is_owed_although_the_look_after_the_resolve_failed"),
-    Sabotage("a debt is certain before the look after the resolve, in which we are killed", "executor/closing.py", LOOK, f"        self._write(owed, at)\n{LOOK}",
+    Sabotage("a debt is certain before the look after the resolve, in which we are killed", "executor/closing.py", LOOK,
+             f"        self._write(owed, at)\n        self.clear()\n{LOOK}",
              f"{JOINED}::test_it_is_owed_although_the_process_was_killed_while_it_looked_what_came_of_the_resolve"),
 )  # fmt: skip
 
