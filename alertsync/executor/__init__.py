@@ -41,9 +41,10 @@ def execute(planned: Plan, hands: Hands) -> tuple[Action, ...]:
     renewals = [one for one in _of(planned, ActionKind.SILENCE) if one.alert_group.state == "silenced"]
     actions += _each(renewals, leasing.silence)
     actions += _each(closes, closing.resolve)
+    # What follows may have to wait for long.
+    closing.clear()
     first = [one for one in _of(planned, ActionKind.SILENCE) if one.alert_group.state != "silenced"]
     actions += _each(first, leasing.silence)
-    closing.clear()
     written = hands.write_notes()
     return tuple(
         msgspec.structs.replace(one, note=written[one.alert_group_id])

@@ -51,6 +51,7 @@ class Site:
             f"/runs/{run['run_id']}?show=all",
             "/nowhere",
             "/history?before=nonsense",
+            "/api/v1/docs",
         )
 
 
