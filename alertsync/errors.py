@@ -50,6 +50,10 @@ class StoreDegradedError(AlertsyncError):
     """The store could not write down what it was given; it keeps it in memory, and tries again at each run."""
 
 
+class InboxFullError(AlertsyncError):
+    """As many events of IRM's webhooks wait for a run as are kept."""
+
+
 class UnknownAlertGroupError(AlertsyncError):
     """IRM has no alert group of that id."""
 

@@ -72,6 +72,17 @@ from alertsync.models.runs import (
     Summary,
     Upstream,
 )
+from alertsync.models.silencing import (
+    EventOutcome,
+    HandAnswer,
+    HandledEvent,
+    HandResult,
+    HandSilence,
+    IrmSilence,
+    IrmSilenceState,
+    OurSilence,
+    WebhookEvent,
+)
 
 __all__ = [
     "DURATION_BUCKETS",
@@ -94,9 +105,16 @@ __all__ = [
     "Deliveries",
     "Delivery",
     "Durations",
+    "EventOutcome",
     "Explanation",
+    "HandAnswer",
+    "HandResult",
+    "HandSilence",
+    "HandledEvent",
     "Held",
     "Integration",
+    "IrmSilence",
+    "IrmSilenceState",
     "IrmSnapshot",
     "Lease",
     "LeaseState",
@@ -106,6 +124,7 @@ __all__ = [
     "Matcher",
     "Member",
     "Operation",
+    "OurSilence",
     "Outcome",
     "OwedAlert",
     "Owing",
@@ -124,4 +143,5 @@ __all__ = [
     "Unreadable",
     "Upstream",
     "Webhook",
+    "WebhookEvent",
 ]

@@ -34,7 +34,9 @@ class Snapshots(msgspec.Struct, frozen=True, gc=False):
 class Policy(msgspec.Struct, frozen=True, gc=False):
     """The operator's rules, which the planner applies last; durations as timedelta.
 
-    `lifted` names the brakes that a person lifted for this run: "max_actions", "gone_ratio".
+    `lifted` names the brakes that a person lifted for this run: "max_actions", "gone_ratio". `silencers` are those
+    whose silences in IRM Alertmanager follows, addresses or "*@domain", for at most `max_silence` at a time; what a
+    silence by others gets is `strangers`, "ignore" or "unsilence".
     """
 
     on_silenced: str = "resolve"
@@ -53,6 +55,9 @@ class Policy(msgspec.Struct, frozen=True, gc=False):
     max_deliveries: int = 500
     lifted: frozenset[str] = frozenset()
     dry_run: bool = False
+    silencers: frozenset[str] = frozenset()
+    max_silence: timedelta = timedelta(seconds=86400)
+    strangers: str = "ignore"
 
 
 class DecisionKind(StrEnum):

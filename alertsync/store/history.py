@@ -102,7 +102,7 @@ def read_runs(
     """Read runs, newest first."""
     query = select(runs.c.started_at, runs.c.run_id, runs.c.body).where(*wanted.conditions())
     by = (runs.c.started_at, runs.c.run_id)
-    return _readable(connection, query, by, limit, before, decode=lambda body, _: summary(_run.decode(body)))
+    return readable(connection, query, by, limit, before, decode=lambda body, _: summary(_run.decode(body)))
 
 
 def read_actions(
@@ -112,7 +112,7 @@ def read_actions(
     query = select(actions.c.at, actions.c.run_id, actions.c.position, actions.c.body)
     query = query.where(*wanted.conditions())
     by = (actions.c.at, actions.c.run_id, actions.c.position)
-    return _readable(
+    return readable(
         connection, query, by, limit, before, decode=lambda body, key: _of_run(_action.decode(body), key[1])
     )
 
@@ -127,7 +127,7 @@ def read_debts(
     if open_only:
         query = query.where(debts.c.closed_at.is_(None))
     by = (debts.c.made_at, debts.c.id)
-    return _readable(connection, query, by, limit, before, decode=lambda body, _: _debt.decode(body))
+    return readable(connection, query, by, limit, before, decode=lambda body, _: _debt.decode(body))
 
 
 def run_rows(kept: Iterable[Run], wanted: WantedRuns) -> list[tuple[Key, Summary]]:
@@ -169,7 +169,7 @@ def prune(connection: Connection, oldest: datetime) -> None:
     connection.execute(delete(runs).where(runs.c.started_at < oldest))
 
 
-def _readable(  # noqa: PLR0913  what is asked, and how an answer is read
+def readable(  # noqa: PLR0913  what is asked, and how an answer is read
     connection: Connection,
     query: Select[Any],
     by: Sequence[ColumnElement[Any]],
