@@ -28,7 +28,7 @@ HOLDING = frozenset({LeaseState.INTENDED, LeaseState.HELD})
 _PARTS = ("addresses", "attached", "peers", "open_before")
 
 T = TypeVar("T")
-S = TypeVar("S", IrmSilence, HandSilence)
+S = TypeVar("S", bound=IrmSilence | HandSilence)
 
 
 def apply(ledger: Ledger, change: LedgerChange) -> Ledger:
@@ -117,8 +117,8 @@ def ended_at(silence: IrmSilence | HandSilence) -> datetime:
 
 def _young(silences: Iterable[S], oldest: datetime) -> tuple[S, ...]:
     known = tuple(silences)
-    over = [silence for silence in known if not silence.is_open and ended_at(silence) >= oldest]
-    held = [silence for silence in known if silence.is_open]
+    over = [one for one in known if not one.is_open and ended_at(one) >= oldest]
+    held = [one for one in known if one.is_open]
     return sorted_silences([*held, *sorted(over, key=ended_at)[-KEPT:]])
 
 
