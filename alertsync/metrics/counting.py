@@ -32,6 +32,8 @@ def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
         failures_in_a_row=standing.failures_in_a_row + 1 if failed else 0,
         cannot_act=ledger.credentials.message if ledger.credentials else "",
         degraded=ledger.degraded,
+        irm_silences=dict(Counter(one.state.value for one in ledger.irm_silences if one.is_open)),
+        hand_silences=sum(one.is_open for one in ledger.hand_silences),
         wake_at=run.wake_at,
     )
     if failed:

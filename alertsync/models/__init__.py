@@ -29,6 +29,7 @@ from alertsync.models.decisions import (
     Policy,
     Repage,
     Search,
+    SilenceChange,
     Snapshots,
 )
 from alertsync.models.irm import (
@@ -137,6 +138,7 @@ __all__ = [
     "Search",
     "Sighting",
     "Silence",
+    "SilenceChange",
     "Snapshots",
     "Standing",
     "Summary",

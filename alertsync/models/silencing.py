@@ -72,7 +72,7 @@ class OurSilence(msgspec.Struct, frozen=True, gc=False):
 
 
 class IrmSilenceState(StrEnum):
-    """FOLLOWED: Alertmanager is to be silent. REFUSED: it cannot be, or a person does not want it. ENDED: it is over."""
+    """FOLLOWED: Alertmanager is to be silent. REFUSED: it cannot be, or is not to be. ENDED: it is over."""
 
     FOLLOWED = "followed"
     REFUSED = "refused"
@@ -83,8 +83,9 @@ class IrmSilence(msgspec.Struct, frozen=True, gc=False):
     """A person's silence of an alert group in IRM, and what we made of it in Alertmanager; one an alert group.
 
     `silenced_at` and `until` are times of IRM's clock; without `until` it is for ever. It is the silence that IRM shows
-    only while IRM shows this `silenced_at`. `why` tells why it is refused or over. `silences` are those of ours that are
-    not known to be over, whatever the state. `noted` is the refusal that a note in IRM has told already.
+    only while IRM shows this `silenced_at`. `why` tells why it is refused or over; what is refused is looked at again in
+    each run, unless it is `for_good`: by somebody who may not, or ended by a person in Alertmanager. `silences` are those
+    of ours that are not known to be over, whatever the state. `noted` is the refusal that a note in IRM has told already.
     """
 
     alert_group_id: str
@@ -98,6 +99,7 @@ class IrmSilence(msgspec.Struct, frozen=True, gc=False):
     username: str = ""
     state: IrmSilenceState = IrmSilenceState.FOLLOWED
     why: str = ""
+    for_good: bool = False
     noted: str = ""
     silences: tuple[OurSilence, ...] = ()
     ended_at: datetime | None = None
