@@ -280,6 +280,7 @@ class Observer:
                 alertmanagers=self._read_alertmanager(proven=True),
                 deliveries={alert_group_id: deliveries},
             )
+            self.snapshots = known
             planned = plan(known, ledger, self._policy, self._clock.now(), self._indexes)
             decision = next(one for one in planned.decisions if one.alert_group.id == alert_group_id)
         return Explanation(

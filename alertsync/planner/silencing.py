@@ -21,6 +21,7 @@ from alertsync.models import (
     SilenceChange,
 )
 from alertsync.planner import markers
+from alertsync.planner.by_hand import adopted as adopted_by_hand
 from alertsync.planner.context import heard
 from alertsync.planner.following import Follower, adopted, asked_about
 from alertsync.planner.inbox import read_events
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from alertsync.planner.context import Context
 
 _SOON = timedelta(seconds=10)
-"""How soon the next run goes on with what the brake held."""
+"""How soon the next run goes on with what the brake held, or looks again for what an event told."""
 
 
 class Silencing(msgspec.Struct, frozen=True):
@@ -56,18 +57,21 @@ def follow_all(
     there = {one.id: one for peer in peers for one in peer.silences}
     ours = markers.ours(there.values(), ledger, _in_scope(context))
     known = {one.alert_group_id: one for one in ledger.irm_silences}
-    by_hand = tuple(
-        _over(one, context)
+    here = {decision.alert_group.id: decision.alert_group for decision in decisions}
+    found = adopted_by_hand(there.values(), ledger.hand_silences, here, context.now)
+    kept = {one.id for one in found}
+    gone = (
+        one
         for one in ledger.hand_silences
-        if one.is_open and not any(mine.id in there for mine in one.silences)
+        if one.is_open and one.id not in kept and not any(mine.id in there for mine in one.silences)
     )
+    by_hand = (*found, *(_over(one, context) for one in gone))
     if not (ours or snapshots.events or any(one.is_open for one in known.values())):
         return Silencing(by_hand=by_hand)
     read = read_events(snapshots, known, context)
     current = known | read.silences
-    groups = {decision.alert_group.id: decision.alert_group for decision in decisions}
-    lost = (one for name, here in ours.items() if name not in current for one in here.values())
-    current |= {one.alert_group_id: one for one in adopted(lost, groups, context)}
+    lost = (one for name, mine in ours.items() if name not in current for one in mine.values())
+    current |= {one.alert_group_id: one for one in adopted(lost, here, context)}
     wanted = [one for name, one in current.items() if one.is_open or name in ours]
     about = {decision.alert_group.id: decision for decision in decisions}
     members = (
@@ -77,23 +81,25 @@ def follow_all(
         for member in decision.members
     )
     ended = {one.id: one for peer in peers for one in peer.ended}
-    asked = asked_about(members, (one for here in ours.values() for one in here.values()))
+    asked = asked_about(members, (one for mine in ours.values() for one in mine.values()))
     follower = Follower(context, ours, ended, asked)
     plans = []
     for silence in sorted(wanted, key=lambda one: (one.silenced_at, one.alert_group_id)):
         name = silence.alert_group_id
-        plans.append(follower.follow(silence, groups.get(name), about.get(name), whole=name in whole))
+        plans.append(follower.follow(silence, here.get(name), about.get(name), whole=name in whole))
     changes, braked = _brake([*read.changes, *(one for _, made, _ in plans for one in made)], context)
     after = [silence for silence, _, _ in plans]
+    done = {one.event.id for one in read.handled} | {one.event_id for one in changes}
+    goes_on = braked or any(event.id not in done for event in snapshots.events)
     renewals = [at for one in after if (at := follower.renewal(one)) is not None]
     return Silencing(
         silences=tuple(one for one in after if one != known.get(one.alert_group_id)),
         by_hand=by_hand,
         changes=changes,
-        unread=tuple(groups[one.alert_group_id] for one, _, unread in plans if unread),
+        unread=tuple(here[one.alert_group_id] for one, _, unread in plans if unread),
         handled=tuple(read.handled),
         braked=braked,
-        wake_at=min([*renewals, *([context.now + _SOON] if braked else [])], default=None),
+        wake_at=min([*renewals, *([context.now + _SOON] if goes_on else [])], default=None),
     )
 
 

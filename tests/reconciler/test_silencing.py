@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from alertsync.models import ActionKind, EventOutcome, IrmSilenceState, Outcome, WebhookEvent
+from alertsync.models import ActionKind, EventOutcome, HandAnswer, IrmSilenceState, Outcome, WebhookEvent
 from tests.reconciler.bench import Bench, bench
 from tests.reconciler.test_obligations import of, outcomes
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from alertsync.models import HandResult
     from alertsync.simulator.alertmanager_model import Silence
     from alertsync.simulator.irm_records import Group, User
 
@@ -312,4 +313,76 @@ def test_a_silence_that_ended_in_irm_a_moment_ago_is_not_made(world: Bench) -> N
     silence_in_irm(world, disk)
     world.at_alertmanager.after("/status", lambda: world.irm.unsilence(disk.id))
     assert outcomes(world.run()) == [Outcome.CANCELLED]
+    assert active(world) == []
+
+
+# --- by hand
+
+
+def by_hand(world: Bench, group: Group, minutes: float = 30) -> HandResult:
+    return world.reconciler.silence(group.id, timedelta(minutes=minutes), "we know", "bob")
+
+
+def test_a_silence_by_hand_is_a_plain_one_and_what_follows_is_decided_as_ever(world: Bench) -> None:
+    disk = world.fire("Disk", "a", "b")
+    world.fire("Cpu")
+    made = by_hand(world, disk)
+    assert (made.answer, made.why[:12]) == (HandAnswer.MADE, "1 silence(s)")
+    [silence] = active(world)
+    assert (silence.created_by, silence.comment[:7]) == ("bob", "we know")
+    assert "by bob, with alertsync" in disk.notes[-1].text
+    [done] = world.services.store.actions(limit=9).items
+    assert (done.kind, done.outcome) == (ActionKind.CREATE_SILENCE, Outcome.CREATED)
+    assert world.services.store.standing().counters.actions == {"create_silence/created": 1}
+    assert outcomes(world.run()) == [Outcome.RESOLVED], "as any silence of a person"
+    [known] = world.services.store.ledger().hand_silences
+    ended = world.reconciler.end_silence(known.id, "bob")
+    assert (ended.answer, active(world)) == (HandAnswer.ENDED, [])
+    world.run()
+    assert world.services.store.ledger().hand_silences[0].ended_by == "bob"
+    assert world.group("Disk").state == "firing", "and the page comes back"
+
+
+def test_by_hand_what_cannot_be_silenced_alone_is_refused_and_nothing_is_made(world: Bench) -> None:
+    disk = world.fire("Disk", "a")
+    world.alertmanager.fire({"alertname": "Disk", "instance": "a", "job": "more"})
+    cpu = world.fire("Cpu")
+    world.irm.resolve(cpu.id)
+    assert by_hand(world, world.group("Disk")).answer is HandAnswer.MADE
+    assert by_hand(world, cpu).answer is HandAnswer.REFUSED
+    missing = world.reconciler.silence("INONE", timedelta(minutes=5), "x", "bob")
+    assert missing.answer is HandAnswer.NOT_FOUND
+    assert world.reconciler.end_silence("none", "bob").answer is HandAnswer.NOT_FOUND
+    assert disk.state == "firing"
+
+
+def test_a_silence_by_hand_is_known_again_when_the_ledger_is_lost(world: Bench, tmp_path: Path) -> None:
+    disk = world.fire("Disk")
+    by_hand(world, disk)
+    for path in (tmp_path / "state").glob("alertsync.db*"):
+        path.unlink()
+    world.restart(ON_SILENCED="report")
+    world.run()
+    [known] = world.services.store.ledger().hand_silences
+    assert (known.author, known.comment, known.alert_group_id) == ("bob", "we know", disk.id)
+    assert world.reconciler.end_silence(active(world)[0].id, "eve").answer is HandAnswer.ENDED
+
+
+def test_one_that_a_person_ends_in_alertmanager_is_over_here_too(world: Bench) -> None:
+    world.restart(ON_SILENCED="report")
+    disk = world.fire("Disk")
+    by_hand(world, disk)
+    world.alertmanager.expire(active(world)[0].id)
+    world.run()
+    [known] = world.services.store.ledger().hand_silences
+    assert (known.is_open, known.ended_by) == (False, "somebody, in Alertmanager")
+
+
+def test_what_follows_irm_can_be_ended_by_hand_and_stays_ended(world: Bench) -> None:
+    disk = world.fire("Disk")
+    silence_in_irm(world, disk)
+    world.run()
+    ended = world.reconciler.end_silence(active(world)[0].id, "bob")
+    assert (ended.answer, active(world)) == (HandAnswer.ENDED, [])
+    world.run()
     assert active(world) == []

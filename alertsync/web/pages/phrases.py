@@ -117,6 +117,7 @@ TRIGGERS = {
     "http": "somebody, over HTTP",
     "plan": "somebody, for a plan",
     "command line": "the command line",
+    "by hand": "somebody, for one silence",
 }
 
 LEFT = {
