@@ -172,6 +172,15 @@ def test_an_echo_is_neither_resolved_nor_leased_also_in_another_alert_group(on_s
     assert world.groups["audit-Disk"].state == "firing"
 
 
+def test_what_is_over_in_irm_is_over_in_alertmanager() -> None:
+    world = worlds([("irm", "oncall-Disk", ANN, 60.0, True)], [{"alertname": "Disk"}], "report")
+    settle(world)
+    assert len(world.ours()) == 1
+    world.unsilence("oncall-Disk", told=False)
+    settle(world)
+    assert world.ours() == []
+
+
 def test_a_persons_silence_beside_an_echo_counts_for_as_long_as_it_lasts_itself() -> None:
     world = worlds([("irm", "oncall-Disk", ANN, 0.0, True)], [{"alertname": "Disk"}], "report")
     settle(world)

@@ -386,3 +386,28 @@ def test_what_follows_irm_can_be_ended_by_hand_and_stays_ended(world: Bench) -> 
     assert (ended.answer, active(world)) == (HandAnswer.ENDED, [])
     world.run()
     assert active(world) == []
+
+
+def test_an_event_counts_only_for_the_silence_that_it_began(world: Bench) -> None:
+    disk = world.fire("Disk")
+    silence_in_irm(world, disk, seconds=3600)
+    world.pass_time(20)
+    world.irm.silence(disk.id, by=world.eve, delay=60)  # type: ignore[attr-defined]  # its webhook is lost
+    assert world.run().actions == ()
+    assert active(world) == []
+    assert world.services.store.events(limit=1).items[0].outcome is EventOutcome.NOTHING
+
+
+def test_an_event_that_is_early_waits_for_irm_to_show_it_and_not_for_ever(world: Bench) -> None:
+    disk = world.fire("Disk")
+    early = WebhookEvent(
+        "e1", world.time.clock.now(), "silence", disk.id, at=world.time.clock.now(), user_email=ANN
+    )
+    world.services.store.receive(early)
+    run = world.run()
+    assert world.services.store.waiting_events() == (early,)
+    assert run.wake_at is not None, "it is looked for soon"
+    world.pass_time(40)
+    assert world.run().wake_at is None
+    assert world.services.store.waiting_events() == ()
+    assert active(world) == []
