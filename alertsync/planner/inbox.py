@@ -77,8 +77,8 @@ def read_events(snapshots: Snapshots, known: Mapping[str, IrmSilence], context: 
 def allowed(email: str, policy: Policy) -> bool:
     """Tell whether Alertmanager follows the silences of this address."""
     address = email.strip().lower()
-    name, at, domain = address.rpartition("@")
-    if not (name and at and domain):
+    name, _, domain = address.partition("@")
+    if not name or not domain or "@" in domain or "*" in name:
         return False
     silencers = {one.strip().lower() for one in policy.silencers}
     return address in silencers or f"*@{domain}" in silencers
