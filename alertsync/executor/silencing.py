@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -70,6 +70,11 @@ class Silencing:
         self._incomplete: set[str] = set()
         self._confirmed: set[str] = set()
         self._told: set[str] = set()
+
+    @cached_property
+    def _silences(self) -> dict[str, IrmSilence]:
+        """What is known of each, as this run leaves it: most runs have nothing to do about any."""
+        return {one.alert_group_id: one for one in self._hands.store.ledger().irm_silences}
 
     def expire(self) -> list[Action]:
         """End what has no reason any more, or catches too much: behind it somebody may not be paged."""
@@ -180,15 +185,16 @@ class Silencing:
         return Outcome.UNSILENCED, "", ""
 
     def _known(self, change: SilenceChange) -> IrmSilence:
-        for one in self._hands.store.ledger().irm_silences:
-            if one.alert_group_id == change.alert_group_id:
-                return one
-        raise ChangedError("the ledger knows nothing of it")
+        silence = self._silences.get(change.alert_group_id)
+        if silence is None:
+            raise ChangedError("the ledger knows nothing of it")
+        return silence
 
     def _keep(self, silence: IrmSilence, ours: Iterable[OurSilence]) -> None:
         changed = msgspec.structs.replace(silence, silences=tuple(sorted(ours, key=lambda one: one.id)))
         if changed.state is IrmSilenceState.ENDED and changed.ended_at is None:
             changed = msgspec.structs.replace(changed, ended_at=self._hands.clock.now())
+        self._silences[changed.alert_group_id] = changed
         self._hands.commit(LedgerChange(irm_silences=(changed,)))
 
     def _tell(self, change: SilenceChange, text: str) -> None:

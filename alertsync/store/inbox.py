@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
     from alertsync.store.pages import Key
 
-MOST_WAITING = 1000
-"""How many events wait at most: a flood, or hours without a run, must not fill the disk."""
+MOST_WAITING = 5000
+"""How many events wait at most: a flood, or hours without a run, must not fill the disk.
+
+Leases of ours are told of too, each by every webhook that there is, and a run may renew hundreds.
+"""
 
 MOST_HANDLED = 5000
 """How many events are kept at most once they are handled."""
