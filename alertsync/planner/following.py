@@ -42,7 +42,7 @@ _SAME_END = timedelta(seconds=1)
 _LEAST = timedelta(seconds=1)
 """A silence that would be shorter is not made."""
 _NOT_OURS = frozenset({DecisionKind.FOREIGN, DecisionKind.ATTACHED})
-_MAX_TITLE = 200
+_MAX_TITLE, _MAX_LINK = 200, 1000
 
 
 class Follower:
@@ -202,9 +202,9 @@ class Follower:
     def _create(
         self, silence: IrmSilence, group: AlertGroup, matchers: tuple[Matcher, ...], until: datetime
     ) -> SilenceChange:
-        who = silence.username or silence.user_email
+        who = (silence.username or silence.user_email)[:_MAX_TITLE]
         title = silence.title[:_MAX_TITLE]
-        link = f" {silence.url}" if silence.url else ""
+        link = f" {silence.url[:_MAX_LINK]}" if silence.url else ""
         return SilenceChange(
             ActionKind.CREATE_SILENCE,
             silence.alert_group_id,
