@@ -183,7 +183,7 @@ def test_the_readme_lists_the_parameters_of_a_trigger(app: Flask) -> None:
 def test_the_readme_lists_the_parameters_of_the_lists(app: Flask) -> None:
     listed = {name for row in tables(README, "parameter of a list") for name in code(row[0])}
     allowed = set()
-    for path in ("runs", "actions", "debts", "decisions"):
+    for path in ("runs", "actions", "debts", "decisions", "silences"):
         hint = app.test_client().get(f"/api/v1/{path}?no_such_parameter=1").get_json()["hint"]
         allowed |= set(hint.removeprefix("allowed here: ").split(", "))
     assert listed == allowed
