@@ -67,12 +67,12 @@ class IrmClient:
         self._inbound.learn(
             {one.id: (one.link, one.type) for one in integrations.by_id.values() if one.link is not None}
         )
+        listings = [
+            Listing(Operation.LIST_ALERT_GROUPS, _GROUPS, {"state": state}, Page[WireAlertGroup], alert_group)
+            for state in _OPEN_STATES
+        ]
         groups: dict[str, AlertGroup] = {}
-        for state in _OPEN_STATES:
-            listing = Listing(
-                Operation.LIST_ALERT_GROUPS, _GROUPS, {"state": state}, Page[WireAlertGroup], alert_group
-            )
-            found = self._lists.read(listing, deadline, progress=progress)
+        for found in self._lists.read_all(listings, deadline, progress):
             groups |= found.by_id
         return IrmSnapshot(
             alert_groups=tuple(groups.values()),

@@ -50,7 +50,7 @@ SABOTAGES = (
              "lost = page.count < count_at_start or len(by_id) < count_at_start", "lost = False",
              "contract/test_irm_client.py::test_entries_that_slipped_between_two_pages_are_read_again"),
     Sabotage("the page that IRM names as the next is misread", "clients/irm_pages.py",
-             "params |= self._page_named_by(page.next, listing.operation)", 'params |= {"page": page.next[-1:]}',
+             "params = params | self._page_named_by(page.next, listing.operation)", 'params |= {"page": page.next[-1:]}',
              "contract/test_irm_client.py::test_every_page_of_every_open_state_is_read"),
     Sabotage("Alertmanager's own pages find no room", "clients/irm_inbound.py",
              "INBOUND_LIMIT = RateLimit(150, 300.0)", "INBOUND_LIMIT = RateLimit(300, 300.0)", "contract/test_irm_acting.py::test_half_of_what_an_integration_takes_is_left_to_alertmanager"),
