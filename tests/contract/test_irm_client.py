@@ -130,8 +130,10 @@ def test_odd_alert_groups_are_read_as_what_they_are(world: World) -> None:
 
 def test_new_alert_groups_push_others_to_the_next_page_and_none_is_read_twice(world: World) -> None:
     groups = [world.deliver(f"G{number}", "a") for number in range(6)]
-    world.irm.on_page_read = lambda page: (
-        None if page != 1 or len(world.irm.groups()) > 6 else void(world.deliver("New", "a"))
+    world.irm.on_page_read = lambda state, page: (
+        None
+        if (state, page) != ("new", 1) or len(world.irm.groups()) > 6
+        else void(world.deliver("New", "a"))
     )
     read = [group.id for group in world.client().snapshot(world.deadline()).alert_groups]
     assert len(read) == len(set(read))
@@ -146,8 +148,8 @@ def test_entries_that_slipped_between_two_pages_are_read_again(world: World) -> 
     groups = [world.deliver(f"G{number}", "a") for number in range(9)]
     newest_first = list(reversed(groups))
 
-    def resolve_one_already_read(page: int) -> None:
-        if page == 1 and newest_first[0].state == "firing":
+    def resolve_one_already_read(state: str, page: int) -> None:
+        if (state, page) == ("new", 1) and newest_first[0].state == "firing":
             world.irm.resolve(newest_first[0].id)
 
     world.irm.on_page_read = resolve_one_already_read
@@ -159,7 +161,7 @@ def test_a_list_that_never_holds_still_fails_the_reading(world: World) -> None:
     for number in range(30):
         world.deliver(f"G{number}", "a")
 
-    def resolve_another(_: int) -> None:
+    def resolve_another(_: str, _page: int) -> None:
         still = [group for group in world.irm.groups() if group.state == "firing"]
         world.irm.resolve(still[-1].id)
 

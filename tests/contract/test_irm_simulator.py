@@ -489,7 +489,7 @@ def test_the_throttle_opens_again_when_its_time_has_passed(world: World) -> None
 def test_groups_can_move_between_pages_while_they_are_read(world: World) -> None:
     groups = [world.deliver(webhook(name)) for name in ("Old", "Middle", "New")]
 
-    def resolve_the_newest(page: int) -> None:
+    def resolve_the_newest(_: str, page: int) -> None:
         if page == 1:
             world.irm.resolve(groups[2].id)
 
