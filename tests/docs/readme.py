@@ -14,7 +14,7 @@ COMMANDS = DOCS / "COMMANDS.md"
 CONFIGURATION = DOCS / "CONFIGURATION.md"
 DEPLOYMENT = DOCS / "DEPLOYMENT.md"
 METRICS = DOCS / "METRICS.md"
-PAGES = (README, ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md")))
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), *sorted((ROOT / "deploy").rglob("*.md")))
 """Every page of the documentation."""
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
