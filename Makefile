@@ -56,13 +56,12 @@ bench: $(VENV)/.development ## measure speed and memory against the targets (SIZ
 	$(BIN)/python -m tests.benchmarks --sizes $(SIZES) $(BENCH_ARGS)
 
 lock: $(VENV)/.tools ## write the locks of the dependencies anew from requirements*.in (UPGRADE=1: with the newest of what they need in turn)
-	$(LOCK) requirements.in -o requirements.txt
-	$(LOCK) requirements-dev.in -o requirements-dev.txt
-	$(LOCK) requirements-tools.in -o requirements-tools.txt
+	@set -e; for name in requirements $(filter-out requirements,$(basename $(wildcard requirements*.in))); do \
+		echo "$$name.in → $$name.txt"; $(LOCK) $$name.in -o $$name.txt; \
+	done
 
 audit: $(VENV)/.tools ## look whether holes are known in what the locks name
-	$(TOOLS)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes \
-		-r requirements.txt -r requirements-dev.txt -r requirements-tools.txt
+	$(TOOLS)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes $(addprefix -r ,$(wildcard requirements*.txt))
 
 format: $(VENV)/.development ## format the code
 	$(BIN)/ruff format .

@@ -6,7 +6,6 @@ turn is worked out once more, from what the installed packages say about themsel
 
 import re
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -17,9 +16,15 @@ from tests.docs.readme import DOCS, ROOT
 EXCLUDED = {"playwright"}
 """What `pyproject.toml` keeps out of the locks."""
 
-LOCKS = ["requirements", "requirements-dev", "requirements-tools"]
-INSTALLED = ["requirements", "requirements-dev"]
+LOCKS = sorted(path.stem for path in ROOT.glob("requirements*.in"))
+INSTALLED = [name for name in LOCKS if name != "requirements-tools"]
 """The tools live in an environment of their own, which is made when they are called for."""
+TITLES = {
+    "requirements": "At run time",
+    "requirements-dev": "For development",
+    "requirements-tools": "For the dependencies themselves",
+}
+"""Under which heading each input is explained."""
 
 
 def inputs(name: str) -> dict[str, str]:
@@ -69,6 +74,10 @@ def needed(name: str) -> dict[str, str]:
     return found
 
 
+def test_every_lock_has_an_input() -> None:
+    assert sorted(path.stem for path in ROOT.glob("requirements*.txt")) == LOCKS
+
+
 @pytest.mark.parametrize("name", INSTALLED)
 def test_a_lock_names_all_that_its_input_needs_and_nothing_else(name: str) -> None:
     assert here(name) == needed(name), "run `make lock`"
@@ -110,15 +119,9 @@ def install_line() -> str:
     return str(found)
 
 
-@pytest.mark.parametrize(
-    ("name", "title"),
-    [
-        ("requirements", "At run time"),
-        ("requirements-dev", "For development"),
-        ("requirements-tools", "For the dependencies themselves"),
-    ],
-)
-def test_every_direct_dependency_is_explained_and_no_other(name: str, title: str) -> None:
-    page = Path(DOCS / "DEPENDENCIES.md").read_text().partition(f"## {title}")[2].partition("\n## ")[0]
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_direct_dependency_is_explained_and_no_other(name: str) -> None:
+    text = (DOCS / "DEPENDENCIES.md").read_text()
+    page = text.partition(f"## {TITLES[name]}\n")[2].partition("\n## ")[0]
     explained = re.findall(r"^\| `([\w-]+)`", page, re.MULTILINE)
     assert sorted(explained) == sorted(inputs(name))

@@ -43,6 +43,7 @@ from tests.docs.readme import (
     DOCS,
     METRICS,
     PAGES,
+    README,
     ROOT,
     blocks,
     code,
@@ -422,6 +423,12 @@ def test_the_table_of_decisions_has_the_order_of_the_code() -> None:
 
 
 # --- Everything else --------------------------------------------------------------------------------------
+
+
+def test_the_readme_names_the_programs_that_the_tests_are_given() -> None:
+    (named,) = re.findall(r"^apt-get install (.*)$", README.read_text(), re.MULTILINE)
+    (given,) = re.findall(r"^packages=\((.*)\)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert named.split() == given.split()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
