@@ -7,7 +7,7 @@ COPY requirements.txt /build/
 # Wheels only: what would need a compiler fails here instead of bringing one along.
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: \
-        -r /build/requirements.txt \
+        --require-hashes -r /build/requirements.txt \
     && /opt/venv/bin/pip uninstall --yes pip setuptools
 
 WORKDIR /app

@@ -13,8 +13,14 @@ SEED ?=
 MINUTES ?= 10
 PEERS ?=
 SIZES ?= 1k,10k,50k
+UPGRADE ?=
+TOOLS := $(VENV)/tools/bin
+# Nothing but what a lock names, and each file of it only with a hash that stands there. A lock is complete.
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+LOCK := $(TOOLS)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build \
+	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo test test-processes test-computing lint soak endure screenshots bench format clean
+.PHONY: help demo test test-processes test-computing lint soak endure screenshots bench lock audit format clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +55,14 @@ screenshots: $(VENV)/.development ## write the pictures of the README, from the 
 bench: $(VENV)/.development ## measure speed and memory against the targets (SIZES=1k,10k,50k; BENCH_ARGS=--help tells more)
 	$(BIN)/python -m tests.benchmarks --sizes $(SIZES) $(BENCH_ARGS)
 
+lock: $(VENV)/.tools ## write the locks of the dependencies anew from requirements*.in (UPGRADE=1: with the newest of what they need in turn)
+	@set -e; for name in requirements $(filter-out requirements,$(basename $(wildcard requirements*.in))); do \
+		echo "$$name.in → $$name.txt"; $(LOCK) $$name.in -o $$name.txt; \
+	done
+
+audit: $(VENV)/.tools ## look whether holes are known in what the locks name
+	$(TOOLS)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes $(addprefix -r ,$(wildcard requirements*.txt))
+
 format: $(VENV)/.development ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -59,10 +73,15 @@ clean: ## remove the virtual environment and all caches
 $(VENV)/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "alertsync needs Python 3.11 or later")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python $(INSTALL) -r requirements.txt
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt requirements-axe.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-axe.txt
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
+	@$(BIN)/python $(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+# Apart from what runs and what tests, whose versions they must not have a say in.
+$(VENV)/.tools: $(VENV)/.runtime requirements-tools.txt
+	@test -x $(TOOLS)/python || $(PYTHON) -m venv $(VENV)/tools
+	@$(TOOLS)/python $(INSTALL) -r requirements-tools.txt
 	@touch $@

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from alertsync.errors import StoreDegradedError
+from alertsync.errors import NewerStoreError, StoreDegradedError
 from alertsync.models import LedgerChange, RunStatus, Standing
 from alertsync.store import history, ledger_rows, memory
 from alertsync.store.database import Database, Stamp
@@ -70,6 +70,13 @@ class Store:
     def degraded(self) -> str:
         """Why what is handed over cannot be written down, in a sentence for a person; "" if it can."""
         return self._health.why or self._held.unreadable
+
+    def refuse_newer(self) -> None:
+        """Raise `NewerStoreError` if a later version of alertsync made the database; it is left as it is."""
+        try:
+            self._database.refuse_newer()
+        except Fault as fault:
+            raise NewerStoreError(str(fault)) from fault
 
     # --- the ledger
 

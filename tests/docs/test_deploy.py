@@ -15,7 +15,7 @@ import alertsync
 from alertsync import bootstrap
 from alertsync.web import create_app
 from tests.docs import settings
-from tests.docs.readme import DOCS, README, ROOT, blocks, prose
+from tests.docs.readme import DEPLOYMENT, DOCS, ROOT, blocks, prose
 
 BUNDLE = ROOT / "deploy" / "kubernetes" / "bundle.yaml"
 CRONJOB = ROOT / "deploy" / "kubernetes" / "cronjob.yaml"
@@ -125,7 +125,7 @@ def test_one_pod_at_a_time_and_time_to_end(
     graceful = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
     assert pod_of(bundle["Deployment"])["terminationGracePeriodSeconds"] > graceful
     assert str(graceful) in BUNDLE.read_text().partition("terminationGracePeriodSeconds")[0].splitlines()[-2]
-    stop_timeouts = re.findall(r"--stop-timeout (\d+)", README.read_text())
+    stop_timeouts = re.findall(r"--stop-timeout (\d+)", DEPLOYMENT.read_text())
     assert stop_timeouts
     assert all(int(found) > graceful for found in stop_timeouts)
 
@@ -228,15 +228,15 @@ def test_the_example_ingress_leads_to_the_service(bundle: dict[str, Manifest]) -
     assert asked[2] == "api/v1/runs"
 
 
-def test_the_readme_shows_the_command_of_the_cron_job() -> None:
+def test_the_page_of_deployment_shows_the_command_of_the_cron_job() -> None:
     wanted = set(pod_of(manifests(CRONJOB)["CronJob"])["containers"][0]["command"])
-    shown = [set(shlex.split(block)) for block in blocks(README, "sh") if block.startswith("curl --fail")]
+    shown = [set(shlex.split(block)) for block in blocks(DEPLOYMENT, "sh") if block.startswith("curl --fail")]
     assert len(shown) == 1
     assert shown[0] <= wanted
 
 
 def test_the_example_network_policy_selects_the_pods(bundle: dict[str, Manifest]) -> None:
-    examples = [yaml.safe_load(block) for block in blocks(README, "yaml")]
+    examples = [yaml.safe_load(block) for block in blocks(DEPLOYMENT, "yaml")]
     policy = next(one for one in examples if one.get("kind") == "NetworkPolicy")
     deployment = bundle["Deployment"]
     assert policy["metadata"]["namespace"] == deployment["metadata"]["namespace"]
@@ -296,7 +296,7 @@ def test_the_image_runs_as_the_user_of_the_manifests(bundle: dict[str, Manifest]
     assert int(user) == context["fsGroup"] > 0
 
 
-def test_state_has_one_place_in_image_manifests_and_readme(bundle: dict[str, Manifest]) -> None:
+def test_state_has_one_place_in_image_manifests_and_page(bundle: dict[str, Manifest]) -> None:
     values = image_environment()
     place = values.pop("STATE_DIR")
     assert last_stage()["VOLUME"] == f'["{place}"]'
@@ -306,7 +306,7 @@ def test_state_has_one_place_in_image_manifests_and_readme(bundle: dict[str, Man
     }
     assert mounts["state"] == place
     assert "STATE_DIR" not in environment(bundle)
-    assert f":{place} --env-file .env -e STATE_DIR={place}" in README.read_text()
+    assert f":{place} --env-file .env -e STATE_DIR={place}" in DEPLOYMENT.read_text()
     assert values.keys() & settings.names() == set()
     assert values["PYTHONDONTWRITEBYTECODE"] == "1"
 
@@ -332,7 +332,7 @@ def test_the_version_is_the_same_everywhere(bundle: dict[str, Manifest]) -> None
     version = alertsync.__version__
     assert f'org.opencontainers.image.version="{version}"' in DOCKERFILE
     assert pod_of(bundle["Deployment"])["containers"][0]["image"].endswith(f"alertsync:{version}")
-    assert set(re.findall(r"alertsync:(\d+\.\d+\.\d+)", README.read_text())) == {version}
+    assert set(re.findall(r"alertsync:(\d+\.\d+\.\d+)", DEPLOYMENT.read_text())) == {version}
     assert f"## [{version}]" in prose(ROOT / "CHANGELOG.md")
 
 
