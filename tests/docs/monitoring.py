@@ -43,6 +43,16 @@ def panels() -> Iterator[Panel]:
         yield from (one for one in (panel, *panel.get("panels", ())) if one.get("targets"))
 
 
+def expressions() -> list[tuple[str, str]]:
+    """Give every query of the dashboard with the title of its panel; of those with several, the later ones are numbered."""
+    found = []
+    for panel in panels():
+        for number, target in enumerate(panel["targets"]):
+            title = f"{panel['title']} ({number + 1})" if number else panel["title"]
+            found.append((title, target["expr"]))
+    return found
+
+
 def promtool(*arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run promtool to its end; a missing one is an error, as for every program that the tests drive."""
     binary = shutil.which("promtool")
