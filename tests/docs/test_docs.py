@@ -22,6 +22,7 @@ from alertsync.models import (
     AlertStatus,
     DecisionKind,
     Held,
+    IrmHeartbeat,
     Outcome,
     Owing,
     Requests,
@@ -76,7 +77,9 @@ def exposed(app: Flask) -> dict[str, tuple[str, set[str]]]:
     )
     text = (
         client.get("/metrics").get_data()
-        + metrics.render_standing(Standing(last=last, last_success_at=NOW))
+        + metrics.render_standing(
+            Standing(last=last, last_success_at=NOW, heartbeat=IrmHeartbeat(sent_at=NOW))
+        )
         + metrics.render_requests(Requests())
         + metrics.render_alerts(snapshot, (), ())
     ).decode()

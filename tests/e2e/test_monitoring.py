@@ -54,7 +54,10 @@ def asked(expression: str) -> str:
 @pytest.fixture(scope="module")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     with simulated_world() as world:
-        settings = world.settings(RECONCILE_INTERVAL="1", ALERT_LABELS="alertname")
+        watched = world.irm.model.add_integration("alertsync", type="webhook")
+        settings = world.settings(
+            RECONCILE_INTERVAL="1", ALERT_LABELS="alertname", IRM_HEARTBEAT_INTEGRATION_ID=watched.id
+        )
         with Service(tmp_path_factory.mktemp("service"), settings) as service:
             target = f"127.0.0.1:{service.port}"
             directory = tmp_path_factory.mktemp("prometheus")
@@ -135,6 +138,7 @@ SHOWN: dict[str, Callable[[list[Sample]], bool]] = {
     "Share that went wrong": _some(upstream="irm"),
     "Time for an answer, 95th percentile": _some(operation="list alert groups"),
     "Asked too much": _some(upstream="irm"),
+    "Heartbeats to IRM": _some(outcome="sent"),
     "Requests to alertsync": _some(url_rule="/api/v1/status"),
 }
 """What panels must show after that night."""
