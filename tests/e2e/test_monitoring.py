@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from alertsync.clients.http import ATTEMPTS
+from alertsync.simulator.irm_records import Integration
 from alertsync.simulator.wire import Fault
 from tests.docs.monitoring import RULES, expressions, rules
 from tests.e2e.worlds import World, expect, simulated_world
 from tests.servers import RealPrometheus
-from tests.service import Service
+from tests.service import Service, files_below
 
 JOB = "monitoring/alertsync"
 """A name as the operator of Prometheus gives it."""
@@ -27,8 +28,11 @@ Sample = dict[str, Any]
 class Night:
     """A world in which much has happened, and its Prometheus."""
 
-    def __init__(self, world: World, service: Service, prometheus: RealPrometheus) -> None:
+    def __init__(
+        self, world: World, watched: Integration, service: Service, prometheus: RealPrometheus
+    ) -> None:
         self.world = world
+        self.watched = watched
         self.service = service
         self.prometheus = prometheus
 
@@ -62,7 +66,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
             target = f"127.0.0.1:{service.port}"
             directory = tmp_path_factory.mktemp("prometheus")
             with RealPrometheus(directory, [target], job=JOB, rules=[RULES]) as prometheus:
-                it = Night(world, service, prometheus)
+                it = Night(world, watched, service, prometheus)
                 service.get("/api/v1/status")
                 expect(
                     "Prometheus has scraped", lambda: it.numbers("flask_http_request_total"), within=WITHIN
@@ -147,6 +151,13 @@ SHOWN: dict[str, Callable[[list[Sample]], bool]] = {
 @pytest.mark.parametrize("title", SHOWN)
 def test_the_dashboard_shows_what_happened(night: Night, title: str) -> None:
     expect(f"{title} is right", lambda: SHOWN[title](night.answers(title)), within=WITHIN)
+
+
+def test_the_link_of_the_heartbeat_is_told_nowhere(night: Night) -> None:
+    assert night.watched.heartbeats
+    told = [night.service.get(path).text for path in ("/readyz", "/api/v1/status", "/metrics")]
+    told += [night.service.log, *map(str, files_below(night.service.state_dir).values())]
+    assert all(night.watched.key not in text for text in told)
 
 
 def test_no_alert_fires_in_a_night_that_went_well(night: Night) -> None:
