@@ -51,11 +51,20 @@ def beat(  # noqa: PLR0913  whom to tell, of what, and the time it may take
     except StoppedError:
         return known
     except UpstreamError as error:
-        problem = str(error)
-        if problem != known.problem:
-            # One that stays is told once, and shown for as long as it lasts.
-            log.warning("IRM did not take our heartbeat", extra={"reason": problem})
-        return msgspec.structs.replace(known, failed=known.failed + 1, problem=problem)
+        return _unsent(known, str(error))
+    except Exception:
+        # The record of the run comes after this, and must be written whatever a link of a stranger's brings about.
+        log.exception("a heartbeat met an unexpected error")
+        return _unsent(
+            known, "an unexpected error kept the heartbeat from IRM: alertsync's log has the details"
+        )
     if known.problem:
         log.info("IRM takes our heartbeat again")
     return msgspec.structs.replace(known, sent=known.sent + 1, sent_at=clock.now(), problem="")
+
+
+def _unsent(known: IrmHeartbeat, problem: str) -> IrmHeartbeat:
+    """Count one that IRM did not take; why is logged when it is news, and shown for as long as it lasts."""
+    if problem != known.problem:
+        log.warning("IRM did not take our heartbeat", extra={"reason": problem})
+    return msgspec.structs.replace(known, failed=known.failed + 1, problem=problem)

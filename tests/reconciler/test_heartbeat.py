@@ -139,6 +139,19 @@ def test_one_attempt_is_made_as_the_next_run_makes_another(world: Bench) -> None
     assert world.time.clock.monotonic() == before, "nothing was waited for"
 
 
+def test_whatever_a_heartbeat_meets_the_run_is_recorded(world: Bench) -> None:
+    integration = watched(world)
+
+    def break_down(*_: object) -> None:
+        raise ValueError(f"a link with {integration.key} that nobody foresaw")
+
+    world.monkeypatch.setattr(world.reconciler.irm, "beat", break_down)
+    run = world.run()
+    assert run.status is RunStatus.SUCCESS
+    assert world.services.store.run(run.run_id) == run
+    assert (known(world).failed, integration.key in known(world).problem) == (1, False)
+
+
 @pytest.mark.parametrize("why", ["is not there", "has no heartbeat"])
 def test_an_integration_that_takes_none_is_told(world: Bench, why: str) -> None:
     integration = watched(world)
