@@ -114,6 +114,7 @@ def build(
             should_stop=stop,
             started_at=clock.now(),
             tally=tally,
+            heartbeat_integration_id=settings.irm.heartbeat_integration_id,
         )
     return Services(
         settings=settings,

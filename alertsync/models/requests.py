@@ -29,6 +29,7 @@ class Operation(StrEnum):
     UNSILENCE = "unsilence alert group"
     WRITE_NOTE = "write resolution note"
     POST = "post to integration"
+    BEAT = "send heartbeat"
 
     @property
     def upstream(self) -> str:

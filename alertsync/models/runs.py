@@ -146,6 +146,18 @@ class Explanation(msgspec.Struct, frozen=True):
     actions: tuple[Action, ...] = ()
 
 
+class IrmHeartbeat(msgspec.Struct, frozen=True):
+    """The heartbeats that IRM was sent: how many it took and how many it did not, and when it last took one.
+
+    `problem` is why the last one was not taken, "" if it was, or if none is to be sent.
+    """
+
+    sent: int = 0
+    failed: int = 0
+    sent_at: datetime | None = None
+    problem: str = ""
+
+
 class Standing(msgspec.Struct, frozen=True):
     """How things stand: the counters, the last run that ended, and both upstreams as last seen.
 
@@ -153,7 +165,7 @@ class Standing(msgspec.Struct, frozen=True):
     look. `debts` counts owed alerts by state, `due` those that are due or posted, `leases` those that hold.
     `last_success_at` is when the last run that did all that was due ended, `failures_in_a_row` counts the runs
     since that failed as a whole. `cannot_act` is IRM's refusal of our token, "" if it may act; `degraded` why
-    the store cannot be written, "" if it can. `wake_at` is when the next run should begin at the latest, None where
+    the store cannot be written, "" if it can. `heartbeat` tells of what IRM was sent to watch over us. `wake_at` is when the next run should begin at the latest, None where
     nothing is waited for.
     """
 
@@ -171,3 +183,4 @@ class Standing(msgspec.Struct, frozen=True):
     cannot_act: str = ""
     degraded: str = ""
     wake_at: datetime | None = None
+    heartbeat: IrmHeartbeat = IrmHeartbeat()

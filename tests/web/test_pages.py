@@ -129,6 +129,7 @@ WRONG = [
     (facts(last=summary(RunStatus.PARTIAL)), Tone.WARN, "Partial"),
     (facts(attention(degraded="disk full")), Tone.BAD, "Degraded"),
     (facts(attention(cannot_act="no")), Tone.BAD, "Cannot act"),
+    (facts(attention(heartbeat="HTTP 500")), Tone.WARN, "Unheard"),
     (facts(attention(brakes=(Engaged("gone_ratio", "many", "curl"),))), Tone.WARN, "Braked"),
     (facts(attention(mode="DRY_RUN is on"), dry_run=True), Tone.WATCH, "Dry run"),
     (facts(attention(mode="REPAGE=false"), repage=False), Tone.WARN, "No pages"),
