@@ -20,7 +20,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(TOOLS)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo test test-processes test-computing lint soak endure screenshots bench lock audit format clean
+.PHONY: help demo test test-processes test-computing lint soak endure screenshots bench manifests lock audit format clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ screenshots: $(VENV)/.development ## write the pictures of the README, from the 
 
 bench: $(VENV)/.development ## measure speed and memory against the targets (SIZES=1k,10k,50k; BENCH_ARGS=--help tells more)
 	$(BIN)/python -m tests.benchmarks --sizes $(SIZES) $(BENCH_ARGS)
+
+manifests: $(VENV)/.development ## write what of deploy/ is made of other files
+	$(BIN)/python -m tests.deploy.generated
 
 lock: $(VENV)/.tools ## write the locks of the dependencies anew from requirements*.in (UPGRADE=1: with the newest of what they need in turn)
 	$(LOCK) requirements.in -o requirements.txt

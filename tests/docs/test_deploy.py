@@ -68,8 +68,9 @@ def environment(bundle: dict[str, Manifest]) -> dict[str, str]:
 
 
 def test_the_bundle_holds_what_is_needed(bundle: dict[str, Manifest]) -> None:
-    kinds = {"Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim", "Deployment", "Service"}
-    assert set(bundle) == kinds
+    settings_and_state = {"ConfigMap", "Secret", "PersistentVolumeClaim"}
+    around_it = {"Namespace", "ServiceAccount", "NetworkPolicy", "Service"}
+    assert set(bundle) == {"Deployment"} | settings_and_state | around_it
     assert set(manifests(CRONJOB)) == {"CronJob"}
 
 
