@@ -53,7 +53,8 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
     def page() -> Response:
         standing = services.store.standing()
         degraded = bool(attention.degraded(services, standing))
-        live = metrics.render_live(services.heartbeat, services.clock, degraded=degraded)
+        interval = services.settings.interval
+        live = metrics.render_live(services.heartbeat, services.clock, degraded=degraded, interval=interval)
         published = services.store.metrics()
         if not published:
             first = metrics.render_standing(standing) + metrics.render_requests(services.store.requests())
