@@ -32,8 +32,9 @@ _OF_THE_CHART = {"STATE_DIR", "PORT", "DATABASE_URL", "DATABASE_URL_FILE"}
 
 def generated() -> dict[Path, str]:
     """Give the content that each generated file must have."""
-    shared = (MONITORING / name for name in ("rules.yaml", "dashboard.json"))
-    copies = {CHART / "files" / one.name: one.read_text() for one in shared if one.exists()}
+    copies = {
+        CHART / "files" / name: (MONITORING / name).read_text() for name in ("rules.yaml", "dashboard.json")
+    }
     return {BUNDLE: _bundle(), SCHEMA: _schema(), **copies}
 
 

@@ -14,7 +14,7 @@ from flask import Flask
 import alertsync
 from alertsync import bootstrap
 from alertsync.web import create_app
-from tests.deploy.generated import BUNDLE, CHART, ROOT, secrets
+from tests.deploy.generated import BUNDLE, CHART, MONITORING, ROOT, secrets
 from tests.deploy.manifests import Manifest, by_kind, pod_of, read, validate
 from tests.deploy.programs import output, run
 from tests.docs import settings
@@ -40,6 +40,11 @@ def one(name: str, kind: str) -> Manifest:
     """Give the object of a kind, or of several the one that is called like the release."""
     found = {called: it for (is_of, called), it in rendered(name).items() if is_of == kind}
     return found[NAME] if len(found) > 1 else found.popitem()[1]
+
+
+def made(name: str, kind: str, called: str) -> Manifest:
+    """Give an object by its kind and name."""
+    return rendered(name)[kind, called]
 
 
 def kinds(name: str) -> set[str]:
@@ -354,6 +359,23 @@ def test_pods_are_scraped_under_the_name_for_which_the_rules_look(app: Flask) ->
     assert endpoint == {"port": "http", "path": "/metrics", "interval": "30s"}
     assert app.test_client().get(endpoint["path"]).status_code == 200
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_prometheus_gets_the_rules_and_grafana_the_dashboard_as_they_are() -> None:
+    rules, dashboard = one("ingress", "PrometheusRule"), made("ingress", "ConfigMap", f"{NAME}-dashboard")
+    assert rules["spec"] == yaml.safe_load((MONITORING / "rules.yaml").read_text())
+    assert {group["name"] for group in rules["spec"]["groups"]}
+    assert rules["metadata"]["labels"]["release"] == "prometheus"
+    (shown_as,) = dashboard["data"].values()
+    assert json.loads(shown_as) == json.loads((MONITORING / "dashboard.json").read_text())
+    assert dashboard["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert dashboard["metadata"]["annotations"] == {"grafana_folder": "On call"}
+
+
+def test_the_rules_look_for_the_name_under_which_pods_are_scraped() -> None:
+    jobs = set(re.findall(r'\bjob=~"([^"]+)"', (MONITORING / "rules.yaml").read_text()))
+    assert jobs
+    assert all(re.fullmatch(job, "alertsync") for job in jobs)
 
 
 # --- What is refused --------------------------------------------------------------------------------------
