@@ -164,6 +164,14 @@ def test_pods_have_no_more_rights_than_they_need(name: str) -> None:
         }
 
 
+def test_the_account_of_the_pods_has_no_token_and_may_be_an_existing_one() -> None:
+    account = one("volume", "ServiceAccount")
+    assert account["automountServiceAccountToken"] is False
+    assert {pod["serviceAccountName"] for pod in pods("volume")} == {account["metadata"]["name"]}
+    assert "ServiceAccount" not in kinds("first-try")
+    assert {pod["serviceAccountName"] for pod in pods("first-try")} == {"existing"}
+
+
 def test_a_pod_of_the_chart_is_one_of_the_bundle_but_for_where_its_settings_come_from() -> None:
     ours, theirs = pods("volume")[0], pod_of(by_kind(BUNDLE.read_text())["Deployment"])
     ours_in, theirs_in = ours["containers"][0], theirs["containers"][0]
