@@ -27,7 +27,7 @@ def replicated() -> dict[str, Manifest]:
 
 @pytest.mark.parametrize("file", list(generated()), ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_generated_file_is_what_make_manifests_would_write(file: Path) -> None:
-    assert file.read_text() == generated()[file]
+    assert file.read_text() == generated()[file], "run `make manifests`"
 
 
 def test_the_bundle_holds_the_very_objects_that_kubectl_makes_of_the_base(base: dict[str, Manifest]) -> None:
