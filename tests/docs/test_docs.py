@@ -55,7 +55,7 @@ from tests.docs.readme import (
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 ENV_EXAMPLE = ROOT / ".env.example"
-FOREIGN_NAMES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NO_COLOR"}
+FOREIGN_NAMES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NO_COLOR", "ALERTMANAGER_BIN"}
 """Upper-case words of the documentation that are other programs' settings, or everybody's."""
 
 
