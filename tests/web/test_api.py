@@ -226,6 +226,71 @@ def test_a_plan_tells_what_would_be_done_and_does_nothing(world: Bench, client: 
     assert client.get("/api/v1/status").get_json()["last_run"] is None
 
 
+def silence_that_ended(world: Bench) -> str:
+    """Let an alert group be resolved by us, and its silence end while its alerts fire on."""
+    group = world.fire("Disk", "a", "b")
+    world.silence("Disk", minutes=5)
+    world.run()
+    world.pass_time(6 * 60)
+    return group.id
+
+
+def test_a_plan_lists_the_pages_that_it_would_send_again(world: Bench, client: FlaskClient) -> None:
+    group_id = silence_that_ended(world)
+    body = client.post("/api/v1/plan").get_json()
+    [page] = body["repages"]
+    assert (page["alert_group_id"], page["title"].strip(), page["receiver"]) == (group_id, "Disk", "oncall")
+    assert [alert["labels"]["instance"] for alert in page["alerts"]] == ["a", "b"]
+    assert page["debts"] == [client.get("/api/v1/debts").get_json()["items"][0]["id"]]
+    assert (page["action"], page["held"], body["repages_omitted"]) == ("repage", "dry_run", 0)
+    assert "are active in Alertmanager, and IRM does not know" in page["reason"]
+    assert world.posts() == 1, "Alertmanager's own"
+    assert client.get("/api/v1/plan").get_json()["repages"] == [page]
+
+
+def test_the_page_of_a_plan_lists_the_pages_that_it_would_send_again(
+    world: Bench, client: FlaskClient
+) -> None:
+    silence_that_ended(world)
+    page = client.get(client.post("/preview").headers["Location"]).get_data(as_text=True)
+    assert "Pages that are due again (1)" in page
+    assert "Would be paged again, were this not a dry run." in page
+    assert "to receiver oncall" in page
+    assert "Do it now" in page, "there is something to be done"
+    done = world.run()
+    assert world.posts() == 2
+    page = client.get(f"/runs/{done.run_id}").get_data(as_text=True)
+    assert "Pages that are due again" not in page
+    assert "Paged again" in page
+
+
+def test_the_page_of_a_run_says_that_repage_false_keeps_pages_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        silence_that_ended(world)
+        world.restart(REPAGE="false")
+        done = world.run()
+        page = create_app(world.services).test_client().get(f"/runs/{done.run_id}").get_data(as_text=True)
+    assert "Nobody is paged: REPAGE=false keeps it back." in page
+
+
+def test_the_page_of_a_plan_tells_of_silences_in_irm_that_would_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, ON_SILENCED="silence") as world:
+        world.fire("Disk", "a")
+        silence = world.silence("Disk")
+        world.run()
+        world.alertmanager.expire(silence)
+        client = create_app(world.services).test_client()
+        page = client.get(client.post("/preview").headers["Location"]).get_data(as_text=True)
+        assert "Silences of alertsync in IRM (1)" in page
+        assert "Would be un-silenced in IRM, were this not a dry run." in page
+        [planned] = client.get("/api/v1/plan").get_json()["decisions"]
+    assert (planned["action"], planned["would"]) == ("none", "unsilence")
+
+
 def test_another_worker_shows_the_plan_that_this_one_made(world: Bench, client: FlaskClient) -> None:
     world.fire("Disk")
     assert client.get("/api/v1/plan").status_code == 404

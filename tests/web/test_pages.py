@@ -17,7 +17,6 @@ from alertsync.models import (
     Member,
     Outcome,
     Owing,
-    Policy,
     RunStatus,
     Silence,
     Summary,
@@ -175,7 +174,7 @@ def a_run() -> Any:
     return run(
         decisions=(
             decision("I1", inconsistent=True, members=(member(1), member(2)), silences=(silence,)),
-            decision("I2", inconsistent=True, held=Held.DRY_RUN),
+            decision("I2", inconsistent=True, held=Held.DRY_RUN, would=ActionKind.RESOLVE),
             decision("I3", DecisionKind.CONSISTENT, members=(member(3, AlertStatus.ACTIVE, team="db"),)),
         ),
         actions=(action(ActionKind.RESOLVE, Outcome.RESOLVED, "I1", note="written"),),
@@ -183,13 +182,13 @@ def a_run() -> Any:
 
 
 def ids(wanted: decisions.Wanted) -> set[str]:
-    return {one.id for one in decisions.listing(a_run(), wanted, Policy()).rows}
+    return {one.id for one in decisions.listing(a_run(), wanted).rows}
 
 
 def test_inconsistencies_are_shown_first_and_the_others_are_a_click_away() -> None:
     assert ids(decisions.Wanted()) == {"I1", "I2"}
     assert ids(decisions.Wanted(show="left")) == {"I3"}
-    assert decisions.listing(a_run(), decisions.Wanted(), Policy()).shows == {
+    assert decisions.listing(a_run(), decisions.Wanted()).shows == {
         "inconsistent": 2,
         "left": 1,
         "all": 3,
@@ -215,23 +214,44 @@ def test_a_filter_takes_one_decision() -> None:
 
 
 def test_labels_that_all_alerts_share_stand_for_them() -> None:
-    (row,) = (one for one in decisions.listing(a_run(), decisions.Wanted(), Policy()).rows if one.id == "I1")
+    (row,) = (one for one in decisions.listing(a_run(), decisions.Wanted()).rows if one.id == "I1")
     assert row.labels == (("alertname", "Disk"),)
     assert row.member_count == 2
 
 
 def test_what_was_done_would_be_done_and_is_left_is_said() -> None:
-    rows = {
-        one.id: one.done for one in decisions.listing(a_run(), decisions.Wanted(show="all"), Policy()).rows
-    }
+    rows = {one.id: one.done for one in decisions.listing(a_run(), decisions.Wanted(show="all")).rows}
     assert rows["I1"].text == "Resolved, with a note."
     assert rows["I2"].text == "Would be resolved in IRM, were this not a dry run."
     assert rows["I3"].text == "Nothing to do: both say that it fires."
 
 
+def test_what_becomes_of_our_silences_in_irm_is_told_apart() -> None:
+    dry: dict[str, Any] = {"state": "silenced", "held": Held.DRY_RUN}
+    planned = run(
+        dry_run=True,
+        decisions=(
+            decision("I1", would=ActionKind.SILENCE, inconsistent=True, held=Held.DRY_RUN),
+            decision("I2", would=ActionKind.SILENCE, **dry),
+            decision("I3", DecisionKind.CONSISTENT, would=ActionKind.UNSILENCE, **dry),
+            decision("I4", would=ActionKind.RESOLVE, inconsistent=True, **dry),
+        ),
+    )
+    assert [(one.id, one.done.text) for one in decisions.mirrored(planned)] == [
+        ("I2", "Would be kept silenced in IRM, were this not a dry run."),
+        ("I3", "Would be un-silenced in IRM, were this not a dry run."),
+    ]
+
+
+def test_a_dry_run_of_an_older_version_is_shown_as_far_as_it_tells() -> None:
+    old = run(decisions=(decision("I1", inconsistent=True, held=Held.DRY_RUN),))
+    (row,) = decisions.listing(old, decisions.Wanted()).rows
+    assert row.done.text == "Would be acted upon, were this not a dry run."
+
+
 def test_many_alert_groups_come_in_pages_and_a_page_behind_the_last_is_the_last() -> None:
     many = run(decisions=tuple(decision(f"I{number}", inconsistent=True) for number in range(120)))
-    last = decisions.listing(many, decisions.Wanted(page=99), Policy())
+    last = decisions.listing(many, decisions.Wanted(page=99))
     assert (last.page, last.pages, last.found) == (3, 3, 120)
     assert len(last.rows) == 120 - 2 * decisions.PAGE
 

@@ -103,7 +103,7 @@ def blueprint(services: Services, triggers: Triggers, readings: Readings) -> Blu
     def inconsistencies() -> str:
         wanted = asked.decisions_wanted(request)
         last = store.last_run()
-        listing = decisions.listing(last, wanted, services.settings.policy) if last else None
+        listing = decisions.listing(last, wanted) if last else None
         return render_template(
             "inconsistencies.html",
             run=last,
@@ -161,7 +161,7 @@ def _run(services: Services, run_id: str) -> str:
             404, "Unknown run", "No run of that id is kept here.", "The history lists those that are kept."
         )
     one = views.as_of_now(found, services)
-    listing = decisions.listing(one, wanted, services.settings.policy)
+    listing = decisions.listing(one, wanted)
     progress = services.progress()
     return render_template(
         "run.html",
@@ -171,7 +171,8 @@ def _run(services: Services, run_id: str) -> str:
         shows=decisions.SHOWS,
         silences_at=_silences_at(services, one),
         progress=progress if progress is not None and progress.run_id == run_id else None,
-        due=services.store.standing().due,
+        kept_back=[page for page in one.repages if page.held],
+        mirrored=decisions.mirrored(one),
     )
 
 
@@ -229,7 +230,7 @@ def _add_story(routes: Blueprint, services: Services, readings: Readings) -> Non
                 f"Nothing is remembered of this alert group. {failure}",
                 "The lists of inconsistencies and of actions lead to those that are known.",
             )
-        shown = story.of(explained, remembered, services.settings.policy, services.clock.now())
+        shown = story.of(explained, remembered, services.clock.now())
         services.count_requests()
         return render_template(
             "story.html",

@@ -31,7 +31,7 @@ from alertsync.web.pages.words import many
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from alertsync.models import Explanation, Policy, Run
+    from alertsync.models import Explanation, Run
     from alertsync.store import Store
 
 _MOST_DELIVERIES = 100
@@ -196,7 +196,7 @@ def remembered(store: Store, last: Run | None, alert_group_id: str, most: int) -
     )
 
 
-def of(explained: Explanation | None, known: Known, policy: Policy, now: datetime) -> Story:
+def of(explained: Explanation | None, known: Known, now: datetime) -> Story:
     """Tell the story: as it was read, or as far as it is remembered."""
     if explained is not None:
         decided = explained.decision
@@ -219,7 +219,7 @@ def of(explained: Explanation | None, known: Known, policy: Policy, now: datetim
         title=next((title.strip() for title in titles if title.strip()), "Alert group"),
         url=(group.url if group else next((debt.url for debt in known.debts if debt.url), "")) or "",
         state=group.state if group else "",
-        row=row(decided, {}, policy) if decided else None,
+        row=row(decided, {}) if decided else None,
         told=told(known, now),
         owed=tuple(map(owed, known.debts)),
         lease=known.lease,
