@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -21,12 +21,15 @@ from alertsync.models import (
     Silence,
     Summary,
 )
-from alertsync.store import Page
+from alertsync.store import Page, Store
 from alertsync.web.attention import Attention, Engaged, Owed
 from alertsync.web.pages import chart, decisions, owed, past, phrases, places, story, words
 from alertsync.web.pages.verdict import Facts, Tone, verdict
-from tests.unit.clocks import START
+from tests.unit.clocks import START, FakeTime
 from tests.unit.ledgers import action, debt, decision, lease, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOTHING = Attention("", "", "", (), 0, 0, 0, (), more=False)
 
@@ -221,9 +224,40 @@ def test_labels_that_all_alerts_share_stand_for_them() -> None:
 
 def test_what_was_done_would_be_done_and_is_left_is_said() -> None:
     rows = {one.id: one.done for one in decisions.listing(a_run(), decisions.Wanted(show="all")).rows}
-    assert rows["I1"].text == "Resolved, with a note."
+    assert rows["I1"].text == f"Resolved by alertsync at {words.utc(START)}, with a note."
     assert rows["I2"].text == "Would be resolved in IRM, were this not a dry run."
     assert rows["I3"].text == "Nothing to do: both say that it fires."
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "said"),
+    [
+        (Outcome.RESOLVED, "firing", "Was firing in IRM when the run looked"),
+        (Outcome.ALREADY_RESOLVED, "firing", "Was firing in IRM when the run looked"),
+        (Outcome.SILENCED, "firing", "Was firing in IRM when the run looked"),
+        (Outcome.UNSILENCED, "silenced", "Was silenced in IRM when the run looked"),
+        (Outcome.DELETED, "acknowledged", "Was acknowledged in IRM when the run looked"),
+        (Outcome.SILENCED, "silenced", "Silenced in IRM"),
+        (Outcome.FAILED, "firing", "Firing in IRM"),
+        (Outcome.CANCELLED, "firing", "Firing in IRM"),
+        (None, "firing", "Firing in IRM"),
+    ],
+)
+def test_an_alert_group_that_was_acted_upon_is_not_said_to_be_as_it_was(
+    outcome: Outcome | None, state: str, said: str
+) -> None:
+    done = action(ActionKind.RESOLVE, outcome) if outcome else None
+    shown = decisions.row(decision("I1", state=state, inconsistent=True), done)
+    assert shown.state == said
+
+
+def test_what_is_remembered_of_an_alert_group_tells_what_was_done_about_it(tmp_path: Path) -> None:
+    store = Store(tmp_path, tmp_path, FakeTime().clock, retention=timedelta(days=30))
+    told = story.of(None, story.remembered(store, a_run(), "I1", 10), START)
+    assert told.state == "Was firing in IRM when the run looked"
+    assert not told.resolved
+    assert told.row is not None
+    assert told.row.done.text.startswith("Resolved by alertsync at")
 
 
 def test_what_becomes_of_our_silences_in_irm_is_told_apart() -> None:

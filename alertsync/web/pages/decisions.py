@@ -37,7 +37,10 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """An alert group. `labels` are those that all its members share; `more_members` counts those that are not shown."""
+    """An alert group. `labels` are those that all its members share; `more_members` counts those that are not shown.
+
+    `state` says in words how it stands, or stood, in IRM.
+    """
 
     id: str
     title: str
@@ -92,7 +95,7 @@ def listing(run: Run, wanted: Wanted) -> Listing:
     pages = max(-(-len(found) // PAGE), 1)
     page = min(wanted.page, pages)
     return Listing(
-        rows=tuple(row(one, done) for one in found[(page - 1) * PAGE : page * PAGE]),
+        rows=tuple(row(one, done.get(one.alert_group.id)) for one in found[(page - 1) * PAGE : page * PAGE]),
         found=len(found),
         page=page,
         pages=pages,
@@ -103,15 +106,14 @@ def listing(run: Run, wanted: Wanted) -> Listing:
     )
 
 
-def row(one: Decision, done: Mapping[str, Action]) -> Row:
-    """Show a decision."""
+def row(one: Decision, action: Action | None) -> Row:
+    """Show a decision, and what came of it where it was acted upon."""
     group = one.alert_group
-    action = done.get(group.id)
     return Row(
         id=group.id,
         title=group.title.strip() or group.id,
         url=group.url or "",
-        state=group.state,
+        state=phrases.state(group.state, action),
         created_at=group.created_at,
         tone=_tone(one, action),
         decision=phrases.KINDS[one.kind],
@@ -128,7 +130,7 @@ def row(one: Decision, done: Mapping[str, Action]) -> Row:
 def mirrored(run: Run) -> tuple[Row, ...]:
     """Show which silences of ours in IRM a dry run would have ended, or kept up: they make no inconsistency."""
     return tuple(
-        row(one, {})
+        row(one, None)
         for one in run.decisions
         if one.held is Held.DRY_RUN
         and one.alert_group.state == "silenced"

@@ -8,6 +8,7 @@ import msgspec
 
 from alertsync.models import ActionKind, DecisionKind, Held, Outcome, Owing, RunStatus
 from alertsync.web.pages.verdict import Tone
+from alertsync.web.pages.words import utc
 
 if TYPE_CHECKING:
     from alertsync.models import Action, Decision, PlannedRepage
@@ -129,6 +130,20 @@ _WILL = {
 }
 
 
+_DONE = {
+    Outcome.RESOLVED: "Resolved by alertsync",
+    Outcome.SILENCED: "Silenced in IRM by alertsync",
+    Outcome.UNSILENCED: "Un-silenced in IRM by alertsync",
+    Outcome.POSTED: "Paged again by alertsync",
+    Outcome.UNRESOLVED: "Opened again by alertsync",
+    Outcome.ALREADY_RESOLVED: "Was resolved already when its turn came",
+    Outcome.DELETED: "Was deleted in IRM when its turn came",
+    Outcome.ATTACHED: "Left alone, as it is attached to another",
+}
+_CHANGED = frozenset(_DONE) - {Outcome.POSTED, Outcome.ATTACHED}
+"""Outcomes after which the alert group is not any more what the run had read."""
+
+
 class Done(msgspec.Struct, frozen=True):
     """What was, will or would be done: a short sentence and how loud it is; `detail` is in the words of a server."""
 
@@ -150,7 +165,9 @@ def done(one: Decision, action: Action | None) -> Done:
         note = {"written": ", with a note", "failed": ", but the note could not be written"}.get(
             action.note, ""
         )
-        return Done(tone_of(action.outcome), f"{OUTCOMES[action.outcome]}{note}.", action.detail)
+        when = f" at {utc(action.at)}" if action.at and action.outcome in _DONE else ""
+        text = _DONE.get(action.outcome, OUTCOMES[action.outcome])
+        return Done(tone_of(action.outcome), f"{text}{when}{note}.", action.detail)
     if one.held is Held.DRY_RUN:
         return Done(Tone.WATCH, f"Would be {_becomes(one, one.would)}, were this not a dry run.")
     if one.held:
@@ -160,6 +177,14 @@ def done(one: Decision, action: Action | None) -> Done:
     if one.inconsistent:
         return Done(Tone.WARN, "Reported only.")
     return Done(Tone.IDLE, LEFT.get(one.kind, "Left alone."))
+
+
+def state(read: str, action: Action | None) -> str:
+    """Say how an alert group stands in IRM: as it was read, which an action of the same run may have changed since."""
+    renewed = read == "silenced" and action is not None and action.outcome is Outcome.SILENCED
+    if action is not None and action.outcome in _CHANGED and not renewed:
+        return f"Was {read} in IRM when the run looked"
+    return f"{read.capitalize()} in IRM"
 
 
 def _becomes(one: Decision, kind: ActionKind) -> str:
