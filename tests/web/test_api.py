@@ -334,6 +334,38 @@ def test_a_plan_that_cannot_be_made_says_why(world: Bench, client: FlaskClient, 
     assert "GRAFANA_IRM_TOKEN" in refused.get_json()["detail"]
 
 
+def test_the_page_of_the_history_finds_what_is_rare_and_old_and_says_where_it_ends(
+    world: Bench, client: FlaskClient
+) -> None:
+    store = world.services.store
+    rare = action(ActionKind.REPAGE, Outcome.POSTED, "IRARE", reason="the needle")
+    common = tuple(action(ActionKind.RESOLVE, Outcome.RESOLVED, f"I{one}") for one in range(60))
+    store.save_run(run(1, status=RunStatus.FAILED, actions=(rare,)))
+    store.save_run(run(2, actions=common))
+    store.save_run(run(3, status=RunStatus.RUNNING, started_at=START - timedelta(days=1), ended_at=None))
+    for query in ("kind=repage", "outcome=posted", "q=NEEDLE+rare"):
+        page = client.get(f"/history?list=actions&{query}").get_data(as_text=True)
+        assert "Disk of IRARE" in page
+        assert "Disk of I1<" not in page
+        assert "There are no older ones like that among those that are kept." in page
+    page = client.get("/history?list=actions").get_data(as_text=True)
+    assert ("Older</a>" in page, "Disk of IRARE" in page) == (True, False)
+    assert "Nothing matches" in client.get("/history?list=actions&q=no+such").get_data(as_text=True)
+    for status, shown in (("", {1, 2, 3}), ("something", {1, 3}), ("failed", {1}), ("interrupted", {3})):
+        page = client.get(f"/history?status={status}").get_data(as_text=True)
+        assert {number for number in (1, 2, 3) if f'href="/runs/{run(number).run_id}"' in page} == shown
+
+
+def test_a_list_of_a_store_that_cannot_be_used_says_so(world: Bench, client: FlaskClient) -> None:
+    world.run()
+    for one in world.services.settings.state_dir.glob("alertsync.db*"):
+        one.unlink()
+    (world.services.settings.state_dir / "alertsync.db").mkdir()
+    for path in ("/history", "/owed"):
+        client.get(path)
+        assert "This list may lack entries" in client.get(path).get_data(as_text=True)
+
+
 # --- Filters of the history -------------------------------------------------------------------------------
 
 

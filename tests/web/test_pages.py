@@ -21,9 +21,9 @@ from alertsync.models import (
     Silence,
     Summary,
 )
-from alertsync.store import Page, Store
+from alertsync.store import Store
 from alertsync.web.attention import Attention, Engaged, Owed
-from alertsync.web.pages import chart, decisions, owed, past, phrases, places, story, words
+from alertsync.web.pages import chart, decisions, owed, phrases, places, story, words
 from alertsync.web.pages.verdict import Facts, Tone, verdict
 from tests.unit.clocks import START, FakeTime
 from tests.unit.ledgers import action, debt, decision, lease, run
@@ -356,26 +356,6 @@ def test_what_cannot_wait_stands_first_and_then_what_ends_soonest() -> None:
     assert [one.alert_group_id for one in listed.due] == ["I5", "I4"]
     assert [one.alert_group_id for one in listed.waiting] == ["I2", "I1", "I3"]
     assert [one.alert_group_id for one in listed.over] == ["I6"]
-
-
-def test_a_list_is_looked_through_for_what_is_wanted_and_says_how_far() -> None:
-    def read(limit: int, before: str | None) -> Page[int]:
-        start = int(before or 0)
-        return Page(tuple(range(start, start + limit)), str(start + limit))
-
-    found = past.look_through(read, lambda number: number % 10 == 0, None)
-    assert found.items == tuple(range(0, 500, 10))
-    assert (found.looked, found.next) == (500, "500")
-    assert past.look_through(read, lambda number: number < 0, None).looked == 2000
-
-
-def test_runs_with_nothing_to_tell_are_left_out_unless_they_are_wanted() -> None:
-    quiet, telling = summary(), summary(inconsistencies_found=1)
-    assert not past.WantedRuns()(quiet)
-    assert past.WantedRuns()(telling)
-    assert past.WantedRuns()(summary(RunStatus.FAILED))
-    assert past.WantedRuns("")(quiet)
-    assert not past.WantedRuns("failed")(quiet)
 
 
 def test_the_chart_draws_runs_in_the_order_of_time_up_to_round_numbers() -> None:
