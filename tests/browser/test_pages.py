@@ -165,6 +165,17 @@ def test_every_page_has_one_heading_one_main_and_a_place_in_the_navigation(
             assert browser.one(".places [aria-current=page]").text, path
 
 
+def test_what_all_pages_share_is_asked_for_once(browser: Browser) -> None:
+    browser.open("/")
+    browser.open("/owed")
+    sent = browser.ask(
+        "return performance.getEntriesByType('resource').filter(one => one.name.includes('/static/')).map(one => "
+        "[one.name, one.transferSize])"
+    )
+    assert len(sent) >= 3
+    assert {size for _, size in sent} == {0}, sent
+
+
 def test_a_keyboard_reaches_the_content_first_and_sees_where_it_is(browser: Browser) -> None:
     browser.open("/")
     browser.one("body").send_keys("\ue004")  # tab
