@@ -9,6 +9,7 @@ import pytest
 
 from alertsync.models import Counters, Requests, Standing
 from alertsync.store import Store
+from alertsync.store.faults import Fault
 from alertsync.store.writer import read_standing
 from tests.store.values import a_run
 from tests.unit.clocks import FakeTime
@@ -95,6 +96,21 @@ def test_one_that_cannot_be_used_is_tried_at_every_glance_until_it_can(world: Wo
     world.end_run(2)
     assert (world.seen(), world.reader.degraded) == (2, "")
     assert world.asks() == 0
+
+
+def test_a_fault_that_changes_no_file_is_not_kept_when_it_is_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise Fault("the disk does not answer")
+
+    world.end_run(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(world.reader._database, "run", broken)
+        for _ in range(2):
+            world.reader.standing_at_a_glance()
+            assert "does not answer" in world.reader.degraded
+    assert (world.seen(), world.reader.degraded) == (1, "")
 
 
 def test_another_database_in_its_place_is_read(
