@@ -233,7 +233,7 @@ class Attempt:
         planned: Plan | None = None,
         actions: tuple[Action, ...] = (),
     ) -> Run:
-        counted = report.counts(planned, actions)
+        counted = report.counts(planned, actions, self._policy)
         if planned is None and status is RunStatus.FAILED:
             self._follow_at = retry_at(self._store.ledger(), self._clock.now())
         if self._follow_at is not None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from alertsync.models.decisions import ActionKind, Brake, Decision
+from alertsync.models.decisions import ActionKind, Brake, Decision, Held
 from alertsync.models.irm import AlertGroup, Delivery
 from alertsync.models.ledger import Debt, Lease, Sighting
 
@@ -45,6 +45,35 @@ class Action(msgspec.Struct, frozen=True):
     run_id: str = ""
 
 
+class RepagedAlert(msgspec.Struct, frozen=True):
+    """One alert that somebody is paged for again."""
+
+    fingerprint: str
+    labels: dict[str, str]
+
+
+class PlannedRepage(msgspec.Struct, frozen=True):
+    """A page that a run sends again, or would: one post, which pays all these debts.
+
+    `action` is `REPAGE`, or `UNRESOLVE` where posting is in vain and the alert group itself is opened again. `held` says
+    what keeps it back: a dry run, or policy (REPAGE=false). `receiver` is None for legacy alerts, `due_since` when the
+    oldest of the debts was made. `alerts_omitted` counts alerts that are left out to keep a record small.
+    """
+
+    alert_group_id: str
+    title: str
+    integration_id: str
+    receiver: str | None
+    group_labels: dict[str, str]
+    debts: tuple[str, ...]
+    alerts: tuple[RepagedAlert, ...]
+    reason: str
+    due_since: datetime
+    action: ActionKind = ActionKind.REPAGE
+    held: Held = Held.NOT_HELD
+    alerts_omitted: int = 0
+
+
 class Upstream(msgspec.Struct, frozen=True):
     """How Alertmanager or IRM was last seen."""
 
@@ -68,7 +97,8 @@ class RunStatus(StrEnum):
 class Run(msgspec.Struct, frozen=True):
     """One run: why it ran, how it ended, what it found and did.
 
-    `decisions_omitted` counts decisions that were left out of a record to keep it small.
+    `repages` are the pages that it was to send again, whether or not it did. `decisions_omitted` and
+    `repages_omitted` count what was left out of a record to keep it small.
     """
 
     run_id: str
@@ -84,6 +114,8 @@ class Run(msgspec.Struct, frozen=True):
     inconsistencies_failed: int = 0
     decisions: tuple[Decision, ...] = ()
     decisions_omitted: int = 0
+    repages: tuple[PlannedRepage, ...] = ()
+    repages_omitted: int = 0
     actions: tuple[Action, ...] = ()
     external_urls: frozenset[str] = frozenset()
     upstreams: dict[str, Upstream] = {}

@@ -51,7 +51,7 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
     @blueprint.get("/metrics")
     @http_metrics.untracked
     def page() -> Response:
-        standing = services.store.standing()
+        standing = services.store.standing_at_a_glance()
         degraded = bool(attention.degraded(services, standing))
         interval = services.settings.interval
         live = metrics.render_live(services.heartbeat, services.clock, degraded=degraded, interval=interval)

@@ -22,6 +22,7 @@ from alertsync.models import (
     Unreadable,
 )
 from alertsync.store import WantedActions
+from alertsync.web.pages import phrases
 from alertsync.web.pages.decisions import Row, row
 from alertsync.web.pages.owed import Owed, owed
 from alertsync.web.pages.phrases import ACTIONS, OUTCOMES, WELL, tone_of
@@ -31,7 +32,7 @@ from alertsync.web.pages.words import many
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from alertsync.models import Explanation, Policy, Run
+    from alertsync.models import Explanation, Run
     from alertsync.store import Store
 
 _MOST_DELIVERIES = 100
@@ -57,7 +58,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """All that a story is made of; what is not known is empty."""
+    """All that a story is made of; what is not known is empty. `acted` is what came of `decision`."""
 
     alert_group: AlertGroup | None = None
     deliveries: tuple[Delivery, ...] = ()
@@ -66,6 +67,7 @@ class Known(msgspec.Struct, frozen=True):
     debts: tuple[Debt, ...] = ()
     lease: Lease | None = None
     decision: Decision | None = None
+    acted: Action | None = None
 
     def __bool__(self) -> bool:
         return bool(self.alert_group or self.actions or self.debts or self.lease)
@@ -171,6 +173,7 @@ class Story(msgspec.Struct, frozen=True):
     title: str
     url: str
     state: str
+    resolved: bool
     row: Row | None
     told: Told
     owed: tuple[Owed, ...]
@@ -186,9 +189,11 @@ def remembered(store: Store, last: Run | None, alert_group_id: str, most: int) -
         next((one for one in last.decisions if one.alert_group.id == alert_group_id), None) if last else None
     )
     leases = (lease for lease in store.ledger().leases if lease.alert_group_id == alert_group_id)
+    acted = (one for one in last.actions if one.alert_group_id == alert_group_id) if last and decided else ()
     return Known(
         alert_group=decided.alert_group if decided else None,
         decision=decided,
+        acted=next(iter(acted), None),
         silences=decided.silences if decided else (),
         actions=store.actions(limit=most, wanted=WantedActions(alert_group_id=alert_group_id)).items,
         debts=store.debts(limit=most, alert_group_id=alert_group_id).items,
@@ -196,7 +201,7 @@ def remembered(store: Store, last: Run | None, alert_group_id: str, most: int) -
     )
 
 
-def of(explained: Explanation | None, known: Known, policy: Policy, now: datetime) -> Story:
+def of(explained: Explanation | None, known: Known, now: datetime) -> Story:
     """Tell the story: as it was read, or as far as it is remembered."""
     if explained is not None:
         decided = explained.decision
@@ -204,6 +209,7 @@ def of(explained: Explanation | None, known: Known, policy: Policy, now: datetim
             known,
             alert_group=explained.alert_group,
             decision=decided,
+            acted=None,
             deliveries=explained.deliveries,
             silences=decided.silences if decided else (),
             debts=explained.debts or known.debts,
@@ -218,8 +224,9 @@ def of(explained: Explanation | None, known: Known, policy: Policy, now: datetim
     return Story(
         title=next((title.strip() for title in titles if title.strip()), "Alert group"),
         url=(group.url if group else next((debt.url for debt in known.debts if debt.url), "")) or "",
-        state=group.state if group else "",
-        row=row(decided, {}, policy) if decided else None,
+        state=phrases.state(group.state, known.acted) if group else "",
+        resolved=group is not None and group.state == "resolved",
+        row=row(decided, known.acted) if decided else None,
         told=told(known, now),
         owed=tuple(map(owed, known.debts)),
         lease=known.lease,
