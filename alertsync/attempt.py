@@ -154,7 +154,8 @@ class Attempt:
     def _look(self) -> Plan:
         """Read and plan; with a ledger that has never known anything, look first for what may be ours to adopt."""
         ledger = self._ledger()
-        planned = self._observer.look(ledger)
+        events = self._store.waiting_events()
+        planned = self._observer.look(ledger, events)
         if not self._published:
             return planned
         adoption = Adoption(
@@ -173,10 +174,11 @@ class Attempt:
             self._follow_at = self._clock.now() + soon
         if owes_more:
             # With the ledger as it was before, so that no run counts for two.
-            planned = self._observer.look(self._ledger())
+            planned = self._observer.look(self._ledger(), events)
         if adoption.in_doubt:
             planned = _unsettled(planned, adoption.in_doubt)
         self._commit(planned.change)
+        self._store.handle(planned.handled)
         self._observer.remember(self._ledger())
         return planned
 
@@ -186,6 +188,7 @@ class Attempt:
         self._progress.enter(Phase.ACTING)
         hands = Hands(
             self._to.irm,
+            self._to.alertmanager,
             self._store,
             self._observer,
             self._clock,

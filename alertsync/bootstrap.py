@@ -251,4 +251,5 @@ def _watch(services: Services, reconciler: Reconciler) -> Watch:
         services.stop,
         interval=services.settings.watch_interval,
         min_gap=services.settings.watch_min_gap,
+        waiting=lambda: frozenset(event.id for event in services.store.waiting_events()),
     )

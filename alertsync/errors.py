@@ -54,6 +54,10 @@ class NewerStoreError(AlertsyncError):
     """A later version of alertsync made the store: this one does not know what it owes, and must not touch it."""
 
 
+class InboxFullError(AlertsyncError):
+    """As many events of IRM's webhooks wait for a run as are kept."""
+
+
 class UnknownAlertGroupError(AlertsyncError):
     """IRM has no alert group of that id."""
 

@@ -69,6 +69,7 @@ def counts(planned: Plan | None, actions: Sequence[Action], policy: Policy | Non
         "external_urls": planned.external_urls,
         "brakes": planned.brakes,
         "wake_at": planned.wake_at,
+        "silence_changes": planned.silence_changes[:_KEPT_DECISIONS],
     }
 
 
@@ -112,7 +113,13 @@ def _sentence(planned: Plan, actions: Sequence[Action]) -> Iterator[str]:
         "un-silenced": done.pop(Outcome.UNSILENCED, 0),
         "re-paged": done.pop(Outcome.POSTED, 0),
         "opened again": done.pop(Outcome.UNRESOLVED, 0),
+        "silence(s) made in Alertmanager": done.pop(Outcome.CREATED, 0),
+        "renewed there": done.pop(Outcome.EXTENDED, 0),
+        "expired there": done.pop(Outcome.EXPIRED, 0),
+        "note(s) written about silences": done.pop(Outcome.NOTED, 0),
     }
+    if not actions and planned.silence_changes:
+        yield f"{len(planned.silence_changes)} thing(s) to be done about silences in IRM were this not a dry run"
     yield from (f"{number} {text}" for text, number in counted.items() if number)
     if gone := sum(action.outcome in _RESOLVED for action in actions) - closed:
         yield f"{gone} resolved by somebody else"

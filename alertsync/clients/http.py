@@ -137,6 +137,10 @@ class Http:
         request = _Request(operation, "POST", path, json=json)
         return self._send(request, deadline, attempts=attempts, repeatable=False)
 
+    def delete(self, operation: Operation, path: str, deadline: Deadline) -> Answer:
+        """DELETE `path`, again if need be: what is gone stays gone."""
+        return self._send(_Request(operation, "DELETE", path), deadline, repeatable=True)
+
     def close(self) -> None:
         """Close this thread's connections."""
         session: requests.Session | None = getattr(self._local, "session", None)

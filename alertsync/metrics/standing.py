@@ -18,6 +18,7 @@ from alertsync.models import (
     Counters,
     DecisionKind,
     Held,
+    IrmSilenceState,
     Outcome,
     Owing,
     RunStatus,
@@ -37,6 +38,10 @@ _OUTCOMES = {
     ActionKind.UNSILENCE: (Outcome.UNSILENCED, Outcome.ALREADY_RESOLVED, *_REFUSED),
     ActionKind.REPAGE: (Outcome.POSTED, *_CUT_SHORT),
     ActionKind.UNRESOLVE: (Outcome.UNRESOLVED, *_REFUSED),
+    ActionKind.CREATE_SILENCE: (Outcome.CREATED, *_CUT_SHORT),
+    ActionKind.EXTEND_SILENCE: (Outcome.EXTENDED, *_CUT_SHORT),
+    ActionKind.EXPIRE_SILENCE: (Outcome.EXPIRED, *_CUT_SHORT),
+    ActionKind.NOTE: (Outcome.NOTED,),
 }
 """How each kind of action can end: these pairs are there from the start."""
 
@@ -163,6 +168,20 @@ def _ledger(standing: Standing) -> Iterator[Metric]:
         "alertsync_leases",
         "Alert groups that we keep silenced in IRM while Alertmanager silences them.",
         value=standing.leases,
+    )
+    yield _by_label(
+        GaugeMetricFamily(
+            "alertsync_irm_silences",
+            "Silences of people in IRM that are looked after, by whether Alertmanager follows them.",
+            labels=("state",),
+        ),
+        IrmSilenceState,
+        standing.irm_silences,
+    )
+    yield GaugeMetricFamily(
+        "alertsync_hand_silences",
+        "Silences in Alertmanager that were made by hand here, and are not known to be over.",
+        value=standing.hand_silences,
     )
 
 

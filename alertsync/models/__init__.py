@@ -29,6 +29,7 @@ from alertsync.models.decisions import (
     Policy,
     Repage,
     Search,
+    SilenceChange,
     Snapshots,
 )
 from alertsync.models.irm import (
@@ -75,6 +76,17 @@ from alertsync.models.runs import (
     Summary,
     Upstream,
 )
+from alertsync.models.silencing import (
+    EventOutcome,
+    HandAnswer,
+    HandledEvent,
+    HandResult,
+    HandSilence,
+    IrmSilence,
+    IrmSilenceState,
+    OurSilence,
+    WebhookEvent,
+)
 
 __all__ = [
     "DURATION_BUCKETS",
@@ -97,10 +109,17 @@ __all__ = [
     "Deliveries",
     "Delivery",
     "Durations",
+    "EventOutcome",
     "Explanation",
+    "HandAnswer",
+    "HandResult",
+    "HandSilence",
+    "HandledEvent",
     "Held",
     "Integration",
     "IrmHeartbeat",
+    "IrmSilence",
+    "IrmSilenceState",
     "IrmSnapshot",
     "Lease",
     "LeaseState",
@@ -110,6 +129,7 @@ __all__ = [
     "Matcher",
     "Member",
     "Operation",
+    "OurSilence",
     "Outcome",
     "OwedAlert",
     "Owing",
@@ -124,10 +144,12 @@ __all__ = [
     "Search",
     "Sighting",
     "Silence",
+    "SilenceChange",
     "Snapshots",
     "Standing",
     "Summary",
     "Unreadable",
     "Upstream",
     "Webhook",
+    "WebhookEvent",
 ]

@@ -74,7 +74,8 @@ class AlertmanagerSnapshot(msgspec.Struct, frozen=True, gc=False):
 
     `clock` is the server's own time when the last part was read; `read_at` is our time when the first part
     was asked for, so that its age counts from then. `peer` is the address it was read from, `repeat_interval`
-    the longest of its configuration, None if that cannot be told.
+    the longest of its configuration, None if that cannot be told. `ended` are silences that are expired, of those with
+    the marker of ours that follow IRM's.
     """
 
     groups: tuple[AggregationGroup, ...]
@@ -86,3 +87,4 @@ class AlertmanagerSnapshot(msgspec.Struct, frozen=True, gc=False):
     read_at: datetime
     peer: str = ""
     repeat_interval: timedelta | None = None
+    ended: tuple[Silence, ...] = ()

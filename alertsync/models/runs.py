@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from alertsync.models.decisions import ActionKind, Brake, Decision, Held
+from alertsync.models.decisions import ActionKind, Brake, Decision, Held, SilenceChange
 from alertsync.models.irm import AlertGroup, Delivery
 from alertsync.models.ledger import Debt, Lease, Sighting
 
@@ -20,6 +20,10 @@ class Outcome(StrEnum):
     UNSILENCED = "unsilenced"
     POSTED = "posted"
     UNRESOLVED = "unresolved"
+    CREATED = "created"
+    EXTENDED = "extended"
+    EXPIRED = "expired"
+    NOTED = "noted"
     ALREADY_RESOLVED = "already_resolved"
     DELETED = "deleted"
     ATTACHED = "attached"
@@ -97,7 +101,8 @@ class RunStatus(StrEnum):
 class Run(msgspec.Struct, frozen=True):
     """One run: why it ran, how it ended, what it found and did.
 
-    `repages` are the pages that it was to send again, whether or not it did. `decisions_omitted` and
+    `repages` are the pages that it was to send again, whether or not it did, `silence_changes` what was to be done in
+    Alertmanager because of silences in IRM; what came of it stands in `actions`. `decisions_omitted` and
     `repages_omitted` count what was left out of a record to keep it small.
     """
 
@@ -122,6 +127,7 @@ class Run(msgspec.Struct, frozen=True):
     lifted: frozenset[str] = frozenset()
     brakes: frozenset[Brake] = frozenset()
     wake_at: datetime | None = None
+    silence_changes: tuple[SilenceChange, ...] = ()
 
 
 class Counters(msgspec.Struct, frozen=True):
@@ -197,7 +203,9 @@ class Standing(msgspec.Struct, frozen=True):
     look. `debts` counts owed alerts by state, `due` those that are due or posted, `leases` those that hold.
     `last_success_at` is when the last run that did all that was due ended, `failures_in_a_row` counts the runs
     since that failed as a whole. `cannot_act` is IRM's refusal of our token, "" if it may act; `degraded` why
-    the store cannot be written, "" if it can. `heartbeat` tells of what IRM was sent to watch over us. `wake_at` is when the next run should begin at the latest, None where
+    the store cannot be written, "" if it can. `irm_silences` counts those that are looked after by state, `hand_silences`
+    those that were made by hand and may hold. `heartbeat` tells of what IRM was sent to watch over us. `wake_at` is when
+    the next run should begin at the latest, None where
     nothing is waited for.
     """
 
@@ -214,5 +222,7 @@ class Standing(msgspec.Struct, frozen=True):
     failures_in_a_row: int = 0
     cannot_act: str = ""
     degraded: str = ""
+    irm_silences: dict[str, int] = {}
+    hand_silences: int = 0
     wake_at: datetime | None = None
     heartbeat: IrmHeartbeat = IrmHeartbeat()

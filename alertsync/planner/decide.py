@@ -9,6 +9,7 @@
     | some members active, some silenced                       | PARTIALLY_SILENCED |
     | some members active, none silenced                       | CONSISTENT         |
     | all suppressed, not all by silences                      | MUTED              |
+    | all silenced, some only as IRM is silenced               | SILENCED_IN_IRM    |
     | no members, absence proven, seen alive by us before      | GONE               |
     | no members, otherwise                                    | GONE_UNPROVEN      |
     | an absent alert is not certain to have ended             | MEMBERS_UNPROVEN   |
@@ -111,6 +112,11 @@ def _by_members(
         return decision(DecisionKind.CONSISTENT, wording.consistent(counts))
     if counts[AlertStatus.MUTED]:
         return decision(DecisionKind.MUTED, wording.muted(counts))
+    if members and any(map(view.silences.echoes, members)):
+        echoing = msgspec.structs.replace(
+            decision(DecisionKind.SILENCED_IN_IRM, ""), silences=view.silences.holding(members, echoes=True)
+        )
+        return msgspec.structs.replace(echoing, reason=wording.echo(members, echoing.silences))
     if not members:
         if doubt := gone_doubt(group, evidence, view, context):
             return decision(DecisionKind.GONE_UNPROVEN, wording.unproven(found, doubt))

@@ -102,7 +102,7 @@ def read_runs(
     """Read runs, newest first."""
     query = select(runs.c.started_at, runs.c.run_id, runs.c.body).where(*wanted.conditions())
     by = (runs.c.started_at, runs.c.run_id)
-    return _readable(connection, query, by, limit, before, decode=lambda body, _: summary(_run.decode(body)))
+    return readable(connection, query, by, limit, before, decode=lambda body, _: summary(_run.decode(body)))
 
 
 def read_actions(
@@ -117,7 +117,7 @@ def read_actions(
         action = _action.decode(body)
         return _of_run(action, key[1]) if wanted.says(action) else None
 
-    return _readable(connection, query, by, limit, before, decode=decode)
+    return readable(connection, query, by, limit, before, decode=decode)
 
 
 def read_debts(
@@ -130,7 +130,7 @@ def read_debts(
     if open_only:
         query = query.where(debts.c.closed_at.is_(None))
     by = (debts.c.made_at, debts.c.id)
-    return _readable(connection, query, by, limit, before, decode=lambda body, _: _debt.decode(body))
+    return readable(connection, query, by, limit, before, decode=lambda body, _: _debt.decode(body))
 
 
 def run_rows(kept: Iterable[Run], wanted: WantedRuns) -> list[tuple[Key, Summary]]:
@@ -172,7 +172,7 @@ def prune(connection: Connection, oldest: datetime) -> None:
     connection.execute(delete(runs).where(runs.c.started_at < oldest))
 
 
-def _readable(  # noqa: PLR0913  what is asked, and how an answer is read
+def readable(  # noqa: PLR0913  what is asked, and how an answer is read
     connection: Connection,
     query: Select[Any],
     by: Sequence[ColumnElement[Any]],

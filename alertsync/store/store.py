@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from alertsync.errors import NewerStoreError, StoreDegradedError
-from alertsync.models import LedgerChange, RunStatus, Standing
-from alertsync.store import history, ledger_rows, memory
+from alertsync.errors import InboxFullError, NewerStoreError, StoreDegradedError
+from alertsync.models import HandledEvent, LedgerChange, RunStatus, Standing
+from alertsync.store import history, inbox, ledger_rows, memory
 from alertsync.store.database import Database, Stamp
 from alertsync.store.faults import EXPECTED, Fault
 from alertsync.store.glance import Glance, identity
@@ -27,7 +27,7 @@ from alertsync.store.wanted import ALL_ACTIONS, ALL_RUNS
 from alertsync.store.writer import Held, Unsaved, read_requests, read_standing, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from alertsync.clock import Clock
     from alertsync.exposition import Page as MetricsPage
-    from alertsync.models import Action, Debt, Ledger, Requests, Run, Summary
+    from alertsync.models import Action, Debt, Ledger, Requests, Run, Summary, WebhookEvent
     from alertsync.store.wanted import WantedActions, WantedRuns
 
 log = logging.getLogger(__name__)
@@ -169,6 +169,56 @@ class Store:
         known = held.ledger.debts if found is None else pending.values()
         rows = [row for row in found or () if row[1].id not in pending]
         return page([*history.debt_rows(known, alert_group_id, open_only=open_only), *rows], limit, key)
+
+    # --- what IRM's webhooks told
+
+    def receive(self, event: WebhookEvent) -> bool:
+        """Keep an event until a run has looked; it is durable when this returns. False if it is known already.
+
+        Raise `InboxFullError` where too many wait, and `StoreDegradedError` where it cannot be written down: it is
+        then known to this process alone, and written down as soon as it can be.
+        """
+        with self._guard:
+            try:
+                return self._database.run(lambda connection, _: inbox.receive(connection, event), write=True)
+            except inbox.Full:
+                raise _full() from None
+            except Fault as fault:
+                self._health.fails(fault, writing=True)
+                if len(self._unsaved.events) >= inbox.MOST_WAITING:
+                    raise _full() from fault
+                if event.id not in self._unsaved.events:
+                    self._unsaved = self._unsaved.with_events([HandledEvent(event)])
+                raise StoreDegradedError(str(fault)) from fault
+
+    def waiting_events(self) -> tuple[WebhookEvent, ...]:
+        """Give the events that no run has handled, oldest first. Never raises."""
+        kept = self._unsaved.events
+        found = self._read(inbox.waiting) or ()
+        ours = [one.event for one in kept.values() if one.handled_at is None]
+        events = [*(event for event in found if event.id not in kept), *ours]
+        return tuple(sorted(events, key=lambda event: (event.received_at, event.id)))
+
+    def has_waiting_events(self) -> bool:
+        """Tell whether any event waits for a run. Never raises."""
+        if any(one.handled_at is None for one in self._unsaved.events.values()):
+            return True
+        return bool(self._read(inbox.is_waiting))
+
+    def handle(self, handled: Iterable[HandledEvent]) -> None:
+        """Write down what became of events. Never raises."""
+        with self._guard:
+            self._unsaved = self._unsaved.with_events(handled)
+            if self._unsaved.events:
+                self._settled()
+
+    def events(self, *, limit: int, before: str | None = None) -> Page[HandledEvent]:
+        """List events, those received last first; raise `ValueError` if the cursor is not understood."""
+        key, kept = key_of(before), self._unsaved.events
+        wanted = limit + 1 + len(kept)
+        found = self._read(lambda connection: inbox.read(connection, wanted, key))
+        rows = [row for row in found or () if row[1].event.id not in kept]
+        return page([*inbox.rows(kept.values()), *rows], limit, key)
 
     # --- how things stand, and the published pages
 
@@ -357,6 +407,7 @@ class Store:
         def delete(connection: Connection, _: Stamp) -> None:
             history.prune(connection, oldest)
             ledger_rows.prune(connection, oldest)
+            inbox.prune(connection, oldest)
 
         try:
             self._database.run(delete, write=True)
@@ -364,3 +415,10 @@ class Store:
             self._health.fails(fault, writing=True)
         else:
             self._pruned_at = now
+
+
+def _full() -> InboxFullError:
+    return InboxFullError(
+        f"{inbox.MOST_WAITING} events of IRM's webhooks wait for a run, and no more are kept. Look why no run handles "
+        "them: is the loop on (RECONCILE_INTERVAL), and can both systems be reached?"
+    )

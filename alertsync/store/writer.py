@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import bindparam, select
 
-from alertsync.models import Ledger, LedgerChange, Requests, Run, Standing
-from alertsync.store import history, ledger_rows, memory
+from alertsync.models import HandledEvent, Ledger, LedgerChange, Requests, Run, Standing
+from alertsync.store import history, inbox, ledger_rows, memory
 from alertsync.store.database import Stamp
 from alertsync.store.schema import facts
 
@@ -84,9 +84,15 @@ class Unsaved(msgspec.Struct, frozen=True):
     forgotten: tuple[str, ...] = ()
     standing: Standing | None = None
     requests: Requests = Requests()
+    events: dict[str, HandledEvent] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.forgotten or self.standing or self.requests)
+        return bool(self.runs or self.forgotten or self.standing or self.requests or self.events)
+
+    def with_events(self, events: Iterable[HandledEvent]) -> Unsaved:
+        """Add events, received or handled; only the newest are kept."""
+        known = self.events | {one.event.id: one for one in events}
+        return msgspec.structs.replace(self, events=dict([*known.items()][-inbox.MOST_WAITING :]))
 
     def with_run(self, run: Run) -> Unsaved:
         """Add a run; only the newest are kept."""
@@ -114,6 +120,7 @@ def settle(  # noqa: PLR0913  what is found, what is known, and the rules of tim
     Something is always written, so that a disk that takes nothing more is not taken for a sound one.
     """
     _write_history(connection, unsaved.runs.values(), unsaved.forgotten)
+    inbox.write(connection, unsaved.events.values())
     lost = held.knows_more_than(stamp)
     standing = unsaved.standing or (held.standing if lost else None)
     if standing is not None and _is_news(standing, read_standing(connection)):

@@ -17,6 +17,7 @@ KINDS = {
     DecisionKind.SILENCED: "Silenced",
     DecisionKind.SILENCE_ENDING: "Silence ends soon",
     DecisionKind.MUTED: "Muted",
+    DecisionKind.SILENCED_IN_IRM: "Silenced in IRM",
     DecisionKind.PARTIALLY_SILENCED: "Partly silenced",
     DecisionKind.CONSISTENT: "Fires in both",
     DecisionKind.GONE: "Gone",
@@ -42,6 +43,10 @@ WELL = frozenset(
         Outcome.UNSILENCED,
         Outcome.POSTED,
         Outcome.UNRESOLVED,
+        Outcome.CREATED,
+        Outcome.EXTENDED,
+        Outcome.EXPIRED,
+        Outcome.NOTED,
     }
 )
 
@@ -52,6 +57,10 @@ ACTIONS = {
     ActionKind.UNSILENCE: "End the silence",
     ActionKind.REPAGE: "Page again",
     ActionKind.UNRESOLVE: "Open again",
+    ActionKind.CREATE_SILENCE: "Silence in Alertmanager",
+    ActionKind.EXTEND_SILENCE: "Change the end in Alertmanager",
+    ActionKind.EXPIRE_SILENCE: "End the silence in Alertmanager",
+    ActionKind.NOTE: "Write a note",
 }
 OUTCOMES = {
     Outcome.RESOLVED: "Resolved",
@@ -59,6 +68,10 @@ OUTCOMES = {
     Outcome.UNSILENCED: "Un-silenced in IRM",
     Outcome.POSTED: "Paged again",
     Outcome.UNRESOLVED: "Opened again",
+    Outcome.CREATED: "Silenced in Alertmanager",
+    Outcome.EXTENDED: "Silence in Alertmanager changed",
+    Outcome.EXPIRED: "Silence in Alertmanager ended",
+    Outcome.NOTED: "Note written",
     Outcome.ALREADY_RESOLVED: "Was resolved already",
     Outcome.DELETED: "Was deleted",
     Outcome.ATTACHED: "Is attached to another",
@@ -105,11 +118,13 @@ TRIGGERS = {
     "http": "somebody, over HTTP",
     "plan": "somebody, for a plan",
     "command line": "the command line",
+    "by hand": "somebody, for one silence",
 }
 
 LEFT = {
     DecisionKind.SILENCE_ENDING: "Left alone: the silence is nearly over.",
     DecisionKind.MUTED: "Left alone: no silence holds all of it.",
+    DecisionKind.SILENCED_IN_IRM: "Nothing to do: Alertmanager follows the silence in IRM.",
     DecisionKind.PARTIALLY_SILENCED: "Left alone: one active alert is enough.",
     DecisionKind.CONSISTENT: "Nothing to do: both say that it fires.",
     DecisionKind.GONE: "Reported only: ON_GONE does not ask for more.",
@@ -127,6 +142,10 @@ _WILL = {
     ActionKind.UNSILENCE: "un-silenced in IRM",
     ActionKind.REPAGE: "paged again",
     ActionKind.UNRESOLVE: "opened again in IRM",
+    ActionKind.CREATE_SILENCE: "silenced in Alertmanager",
+    ActionKind.EXTEND_SILENCE: "silenced in Alertmanager for another time",
+    ActionKind.EXPIRE_SILENCE: "no longer silenced in Alertmanager",
+    ActionKind.NOTE: "told by a note",
 }
 
 
