@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from alertsync.progress import Board
 
 _EXPLAIN_SECONDS = 60.0
+_MOST_EVENTS = 100
 
 
 def new_run_id(now: datetime) -> str:
@@ -159,8 +160,16 @@ class Reconciler(Means):
         Raise `UnknownAlertGroupError` if IRM has no such alert group, `UpstreamError` if it cannot be read.
         """
         deadline = Deadline(self.clock, _EXPLAIN_SECONDS, self.should_stop)
-        explained = self.observer(self.policy, deadline).explain(alert_group_id, self.store.ledger())
+        ledger = self.store.ledger()
+        explained = self.observer(self.policy, deadline).explain(alert_group_id, ledger)
         if explained is None:
             raise UnknownAlertGroupError(f"IRM has no alert group {alert_group_id}")
         past = self.store.actions(limit=100, wanted=WantedActions(alert_group_id=alert_group_id))
-        return msgspec.structs.replace(explained, actions=past.items)
+        from_irm = (one for one in ledger.irm_silences if one.alert_group_id == alert_group_id)
+        return msgspec.structs.replace(
+            explained,
+            actions=past.items,
+            irm_silence=next(from_irm, None),
+            hand_silences=tuple(one for one in ledger.hand_silences if one.alert_group_id == alert_group_id),
+            events=self.store.events_about(alert_group_id, most=_MOST_EVENTS),
+        )

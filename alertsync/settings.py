@@ -100,6 +100,35 @@ class WebSettings:
 
 
 @dataclass(frozen=True)
+class WebhookSettings:
+    """What IRM's outgoing webhooks show to be let in; both are None where there are to be none.
+
+    Whose silences are followed, and for how long, is a matter of the policy.
+    """
+
+    username: str | None
+    password: Secret | None
+    token: None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether deliveries of IRM are taken in."""
+        return self.password is not None
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody may deliver: never."""
+        return False
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, in each form in which it travels."""
+        if self.username is None or self.password is None:
+            return ()
+        return (self.password.value, basic(self.username, self.password.value))
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings; durations in seconds unless they are timedelta.
 
@@ -109,6 +138,7 @@ class Settings:
     alertmanager: AlertmanagerSettings
     irm: IrmSettings
     web: WebSettings
+    webhook: WebhookSettings
     policy: Policy
     interval: float
     reconcile_wait: float
@@ -130,4 +160,4 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the log to strike out."""
-        return (*self.alertmanager.secrets, *self.irm.secrets, *self.web.secrets)
+        return (*self.alertmanager.secrets, *self.irm.secrets, *self.web.secrets, *self.webhook.secrets)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
+
+_MARKER = re.compile(r" \[alertsync (?:irm|by hand) [^\[\]]*\]\Z")
 
 
 class Matcher(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +30,11 @@ class Silence(msgspec.Struct, frozen=True, gc=False):
     ends_at: datetime
     created_by: str = ""
     comment: str = ""
+
+    @property
+    def said(self) -> str:
+        """The comment for people: without the marker by which a silence of ours is known again."""
+        return _MARKER.sub("", self.comment).strip()
 
 
 class AlertStatus(StrEnum):

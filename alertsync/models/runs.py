@@ -10,6 +10,7 @@ import msgspec
 from alertsync.models.decisions import ActionKind, Brake, Decision, Held, SilenceChange
 from alertsync.models.irm import AlertGroup, Delivery
 from alertsync.models.ledger import Debt, Lease, Sighting
+from alertsync.models.silencing import HandledEvent, HandSilence, IrmSilence
 
 
 class Outcome(StrEnum):
@@ -171,7 +172,8 @@ class Explanation(msgspec.Struct, frozen=True):
     """Why an alert group is decided as it is: the decision, and all that it rests on.
 
     `decision` is None for one that is resolved by now. `deliveries` are newest first, `complete` unless there
-    were too many to read.
+    were too many to read. `irm_silence` and `hand_silences` are those of ours in Alertmanager for it, those that are over
+    too, `events` the newest that IRM's webhooks told about it.
     """
 
     alert_group: AlertGroup
@@ -182,6 +184,9 @@ class Explanation(msgspec.Struct, frozen=True):
     lease: Lease | None = None
     sighting: Sighting | None = None
     actions: tuple[Action, ...] = ()
+    irm_silence: IrmSilence | None = None
+    hand_silences: tuple[HandSilence, ...] = ()
+    events: tuple[HandledEvent, ...] = ()
 
 
 class IrmHeartbeat(msgspec.Struct, frozen=True):

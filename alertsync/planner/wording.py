@@ -86,7 +86,7 @@ def _by(silences: Sequence[Silence]) -> str:
 
 
 def _why(silences: Sequence[Silence]) -> str:
-    comments = [silence.comment.strip() for silence in silences if silence.comment.strip()]
+    comments = [silence.said for silence in silences if silence.said]
     if not comments:
         return ""
     comment = comments[0] if len(comments[0]) <= _MAX_COMMENT else f"{comments[0][:_MAX_COMMENT]}…"

@@ -66,9 +66,9 @@ def waiting(connection: Connection) -> tuple[WebhookEvent, ...]:
     return tuple(found)
 
 
-def is_waiting(connection: Connection) -> bool:
-    """Tell whether anything waits for a run."""
-    return bool(connection.scalar(_COUNT))
+def count_waiting(connection: Connection) -> int:
+    """Count the events that wait for a run."""
+    return connection.scalar(_COUNT) or 0
 
 
 def write(connection: Connection, handled: Iterable[HandledEvent]) -> None:

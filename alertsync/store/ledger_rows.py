@@ -129,6 +129,12 @@ def read(connection: Connection, oldest: datetime, *, fresh: bool) -> Found:
     return Found(ledger, tuple(reader.unreadable))
 
 
+def looks_after(connection: Connection, alert_group_id: str) -> bool:
+    """Tell whether a silence of this alert group in IRM is not known to be over."""
+    wanted = irm_silences.c.alert_group_id == alert_group_id, irm_silences.c.ended_at.is_(None)
+    return connection.scalar(select(irm_silences.c.alert_group_id).where(*wanted)) is not None
+
+
 def _read_silences(
     connection: Connection, table: Table, query: Select[Any], since: dict[str, Any]
 ) -> list[Any]:

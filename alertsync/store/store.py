@@ -199,11 +199,23 @@ class Store:
         events = [*(event for event in found if event.id not in kept), *ours]
         return tuple(sorted(events, key=lambda event: (event.received_at, event.id)))
 
-    def has_waiting_events(self) -> bool:
-        """Tell whether any event waits for a run. Never raises."""
-        if any(one.handled_at is None for one in self._unsaved.events.values()):
+    def count_waiting_events(self) -> int:
+        """Count the events that no run has handled. Never raises."""
+        ours = sum(one.handled_at is None for one in self._unsaved.events.values())
+        return ours + (self._read(inbox.count_waiting) or 0)
+
+    def is_looked_after(self, alert_group_id: str) -> bool:
+        """Tell whether a person's silence of this alert group in IRM is looked after, or an event about it waits.
+
+        Never raises; while nobody can tell, it may be.
+        """
+        followed = self._read(lambda connection: ledger_rows.looks_after(connection, alert_group_id))
+        if followed is not False:
             return True
-        return bool(self._read(inbox.is_waiting))
+        ours = (one for one in self._held.ledger.irm_silences if one.alert_group_id == alert_group_id)
+        if any(one.is_open for one in ours):
+            return True
+        return any(event.alert_group_id == alert_group_id for event in self.waiting_events())
 
     def handle(self, handled: Iterable[HandledEvent]) -> None:
         """Write down what became of events. Never raises."""
@@ -211,6 +223,18 @@ class Store:
             self._unsaved = self._unsaved.with_events(handled)
             if self._unsaved.events:
                 self._settled()
+
+    def events_about(self, alert_group_id: str, *, most: int) -> tuple[HandledEvent, ...]:
+        """Give the newest events about an alert group, at most so many, those received last first. Never raises."""
+        found: list[HandledEvent] = []
+        before = None
+        while len(found) < most:
+            page = self.events(limit=inbox.MOST_WAITING, before=before)
+            found += [one for one in page.items if one.event.alert_group_id == alert_group_id]
+            before = page.next
+            if before is None:
+                break
+        return tuple(found[:most])
 
     def events(self, *, limit: int, before: str | None = None) -> Page[HandledEvent]:
         """List events, those received last first; raise `ValueError` if the cursor is not understood."""

@@ -34,7 +34,7 @@ from alertsync.locks import FileLock
 from alertsync.web.http_text import Memory, Sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from flask import Flask
 
@@ -68,12 +68,14 @@ class HttpMetrics:
             memory = Memory()
             self._written = lambda: memory.written(own.collect())
 
-    def counter(self, name: str, meaning: str, *, label: str, values: Sequence[str]) -> Callable[[str], None]:
-        """Make a counter beside them, a series for each value of its one label; give what counts a value."""
-        counted = Counter(name, meaning, (label,), registry=self._own)
+    def counter(
+        self, name: str, meaning: str, *, labels: Sequence[str], values: Iterable[Sequence[str]]
+    ) -> Callable[..., None]:
+        """Make a counter beside them, with a series for each of these values of its labels; give what counts them."""
+        counted = Counter(name, meaning, labels, registry=self._own)
         for value in values:
-            counted.labels(value)
-        return lambda value: counted.labels(value).inc()
+            counted.labels(*value)
+        return lambda *value: counted.labels(*value).inc()
 
     def untracked(self, view: F) -> F:
         """Leave a view out of the metrics: scrapes would only measure themselves."""

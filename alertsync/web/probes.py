@@ -53,8 +53,14 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
     def page() -> Response:
         standing = services.store.standing_at_a_glance()
         degraded = bool(attention.degraded(services, standing))
-        interval = services.settings.interval
-        live = metrics.render_live(services.heartbeat, services.clock, degraded=degraded, interval=interval)
+        waiting = services.store.count_waiting_events()
+        live = metrics.render_live(
+            services.heartbeat,
+            services.clock,
+            degraded=degraded,
+            interval=services.settings.interval,
+            waiting=waiting,
+        )
         published = services.store.metrics()
         if not published:
             first = metrics.render_standing(standing) + metrics.render_requests(services.store.requests())

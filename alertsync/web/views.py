@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from alertsync.models import LegacyAlert, RunStatus, Webhook
-from alertsync.web import answers
+from alertsync.web import answers, own_silences
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -161,6 +161,8 @@ def explanation(one: Explanation) -> dict[str, Any]:
             lease=one.lease,
             sighting=one.sighting,
             actions=one.actions,
+            silences=tuple(own_silences.about(one)),
+            events=one.events,
         )
     )
 

@@ -193,7 +193,7 @@ def test_the_page_of_the_api_lists_the_parameters_of_a_trigger(app: Flask) -> No
 def test_the_page_of_the_api_lists_the_parameters_of_the_lists(app: Flask) -> None:
     listed = {name for row in tables(API, "parameter of a list") for name in code(row[0])}
     allowed = set()
-    for path in ("runs", "actions", "debts", "decisions"):
+    for path in ("runs", "actions", "debts", "decisions", "silences"):
         hint = app.test_client().get(f"/api/v1/{path}?no_such_parameter=1").get_json()["hint"]
         allowed |= set(hint.removeprefix("allowed here: ").split(", "))
     assert listed == allowed

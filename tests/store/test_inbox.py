@@ -44,15 +44,15 @@ def mended(directory: Path) -> None:
 
 def test_an_event_waits_for_any_process_until_it_is_handled(tmp_path: Path) -> None:
     taker, leader = a_store(tmp_path), a_store(tmp_path)
-    assert not leader.has_waiting_events()
+    assert leader.count_waiting_events() == 0
     assert taker.receive(an_event(2))
     assert taker.receive(an_event(1))
-    assert leader.has_waiting_events()
+    assert leader.count_waiting_events() == 2
     assert leader.waiting_events() == (an_event(1), an_event(2))
     leader.handle([done(an_event(1))])
     assert taker.waiting_events() == (an_event(2),)
     leader.handle([done(an_event(2))])
-    assert not taker.has_waiting_events()
+    assert taker.count_waiting_events() == 0
     assert taker.events(limit=9).items == (done(an_event(2)), done(an_event(1)))
 
 

@@ -252,7 +252,7 @@ def test_whether_the_store_is_degraded_is_told_live_and_not_by_the_published_pag
     assert standing.degraded == "the disk is full"
     assert b"alertsync_state_degraded" not in metrics.render_standing(standing)
     for degraded in (True, False):
-        page = metrics.render_live(Heartbeat(), Clock(), degraded=degraded, interval=0)
+        page = metrics.render_live(Heartbeat(), Clock(), degraded=degraded, interval=0, waiting=0)
         assert value(page, "alertsync_state_degraded") == degraded
 
 

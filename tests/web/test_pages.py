@@ -17,6 +17,7 @@ from alertsync.models import (
     Member,
     Outcome,
     Owing,
+    Policy,
     RunStatus,
     Silence,
     Summary,
@@ -254,7 +255,7 @@ def test_an_alert_group_that_was_acted_upon_is_not_said_to_be_as_it_was(
 
 def test_what_is_remembered_of_an_alert_group_tells_what_was_done_about_it(tmp_path: Path) -> None:
     store = Store(tmp_path, tmp_path, FakeTime().clock, retention=timedelta(days=30))
-    told = story.of(None, story.remembered(store, a_run(), "I1", 10), START)
+    told = story.of(None, story.remembered(store, a_run(), "I1", 10), Policy(), START)
     assert told.state == "Was firing in IRM when the run looked"
     assert not told.resolved
     assert told.row is not None

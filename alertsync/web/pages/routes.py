@@ -10,7 +10,20 @@ import alertsync
 from alertsync.errors import NotReadyError, StoppedError, UnknownAlertGroupError, UpstreamError
 from alertsync.web import problems, queries, reconcile, refusals, views
 from alertsync.web.api import plan
-from alertsync.web.pages import asked, chart, decisions, frame, now, owed, phrases, places, story, words
+from alertsync.web.pages import (
+    asked,
+    chart,
+    decisions,
+    frame,
+    now,
+    owed,
+    phrases,
+    places,
+    silences,
+    silencing,
+    story,
+    words,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,12 +36,14 @@ if TYPE_CHECKING:
     from alertsync.services import Services
     from alertsync.store import Page
     from alertsync.web.readings import Readings
+    from alertsync.web.silencing import Silencing
     from alertsync.web.triggers import Triggers
 
 _PLACES = (
     ("now", "index", "Now"),
     ("inconsistencies", "pages.inconsistencies", "Inconsistencies"),
     ("owed", "pages.owed_pages", "Owed"),
+    ("silences", "pages.own_silences", "Silences"),
     ("history", "pages.history", "History"),
 )
 """The pages of the navigation: name, endpoint and label."""
@@ -96,7 +111,7 @@ def show_now(services: Services) -> str:
     return render_template("now.html", state=state, view=now.view(state, services))
 
 
-def blueprint(services: Services, triggers: Triggers, readings: Readings) -> Blueprint:
+def blueprint(services: Services, triggers: Triggers, readings: Readings, silencer: Silencing) -> Blueprint:
     """Make the blueprint over these services."""
     routes = Blueprint("pages", __name__)
     store = services.store
@@ -148,6 +163,7 @@ def blueprint(services: Services, triggers: Triggers, readings: Readings) -> Blu
 
     _add_past(routes, services)
     _add_story(routes, services, readings)
+    silencing.register(routes, services, silencer, lambda: _silences_at(services, store.last_run()))
     refusals.register(routes)
     return routes
 
@@ -216,7 +232,8 @@ def _add_past(routes: Blueprint, services: Services) -> None:
 def _add_story(routes: Blueprint, services: Services, readings: Readings) -> None:
     @routes.get("/alert-groups/<alert_group_id>")
     def alert_group(alert_group_id: str) -> str:
-        queries.check(request)
+        queries.check(request, "done")
+        done = queries.choice(request, "done", "", "made")
         failure, explained = "", None
         try:
             explained = readings.read(alert_group_id)
@@ -233,12 +250,15 @@ def _add_story(routes: Blueprint, services: Services, readings: Readings) -> Non
                 f"Nothing is remembered of this alert group. {failure}",
                 "The lists of inconsistencies and of actions lead to those that are known.",
             )
-        shown = story.of(explained, remembered, services.clock.now())
+        shown = story.of(explained, remembered, services.settings.policy, services.clock.now())
         services.count_requests()
         return render_template(
             "story.html",
             story=shown,
             failure=failure,
             id=alert_group_id,
+            done=done,
+            durations=silences.DURATIONS,
+            usual=silences.USUAL,
             silences_at=_silences_at(services, last),
         )

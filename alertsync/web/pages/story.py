@@ -15,8 +15,11 @@ from alertsync.models import (
     AlertGroup,
     Debt,
     Decision,
+    DecisionKind,
     Delivery,
+    HandledEvent,
     Lease,
+    Ledger,
     LegacyAlert,
     Silence,
     Unreadable,
@@ -26,16 +29,20 @@ from alertsync.web.pages import phrases
 from alertsync.web.pages.decisions import Row, row
 from alertsync.web.pages.owed import Owed, owed
 from alertsync.web.pages.phrases import ACTIONS, OUTCOMES, WELL, tone_of
+from alertsync.web.pages.silences import Shown, listing
+from alertsync.web.pages.silences import told as heard
 from alertsync.web.pages.verdict import Tone
 from alertsync.web.pages.words import many
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from alertsync.models import Explanation, Run
+    from alertsync.models import Explanation, Policy, Run
     from alertsync.store import Store
 
 _MOST_DELIVERIES = 100
+_NOT_TOLD = frozenset({DecisionKind.FOREIGN, DecisionKind.ATTACHED, DecisionKind.UNKNOWN})
+"""What is known of these is not enough to silence exactly them."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -68,9 +75,11 @@ class Known(msgspec.Struct, frozen=True):
     lease: Lease | None = None
     decision: Decision | None = None
     acted: Action | None = None
+    own: tuple[Shown, ...] = ()
+    events: tuple[HandledEvent, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.alert_group or self.actions or self.debts or self.lease)
+        return bool(self.alert_group or self.actions or self.debts or self.lease or self.own or self.events)
 
 
 def told(known: Known, now: datetime) -> Told:
@@ -86,6 +95,7 @@ def _events(known: Known) -> Iterator[Event]:
     yield from _of_deliveries(known.deliveries)
     for silence in known.silences:
         yield from _of_silence(silence)
+    yield from map(_of_event, known.events)
     for action in known.actions:
         if action.at is not None:
             yield _of_action(action)
@@ -132,9 +142,15 @@ def _of_deliveries(deliveries: Iterable[Delivery]) -> Iterator[Event]:
 
 
 def _of_silence(silence: Silence) -> Iterator[Event]:
-    who, why = silence.created_by or "Somebody", f"«{silence.comment}»" if silence.comment else ""
+    who, why = silence.created_by or "Somebody", f"«{silence.said}»" if silence.said else ""
     yield Event(silence.starts_at, "alertmanager", Tone.WATCH, f"{who} silenced it", why, silence.id)
     yield Event(silence.ends_at, "alertmanager", Tone.WATCH, f"The silence of {who} ends", why, silence.id)
+
+
+def _of_event(event: HandledEvent) -> Event:
+    told = heard(event)
+    why = f"{told.pill}: {told.why}" if told.why else told.pill
+    return Event(told.at, "irm", told.tone, told.what.removesuffix("."), why)
 
 
 def _of_action(action: Action) -> Event:
@@ -181,6 +197,8 @@ class Story(msgspec.Struct, frozen=True):
     deliveries: int
     complete: bool
     absent: int
+    own: tuple[Shown, ...] = ()
+    may_silence: bool = False
 
 
 def remembered(store: Store, last: Run | None, alert_group_id: str, most: int) -> Known:
@@ -188,7 +206,8 @@ def remembered(store: Store, last: Run | None, alert_group_id: str, most: int) -
     decided = (
         next((one for one in last.decisions if one.alert_group.id == alert_group_id), None) if last else None
     )
-    leases = (lease for lease in store.ledger().leases if lease.alert_group_id == alert_group_id)
+    ledger: Ledger = store.ledger()
+    leases = (lease for lease in ledger.leases if lease.alert_group_id == alert_group_id)
     acted = (one for one in last.actions if one.alert_group_id == alert_group_id) if last and decided else ()
     return Known(
         alert_group=decided.alert_group if decided else None,
@@ -198,10 +217,19 @@ def remembered(store: Store, last: Run | None, alert_group_id: str, most: int) -
         actions=store.actions(limit=most, wanted=WantedActions(alert_group_id=alert_group_id)).items,
         debts=store.debts(limit=most, alert_group_id=alert_group_id).items,
         lease=next(leases, None),
+        own=listing(ledger, open_only=True, alert_group_id=alert_group_id),
+        events=store.events_about(alert_group_id, most=most),
     )
 
 
-def of(explained: Explanation | None, known: Known, now: datetime) -> Story:
+def _may_silence(decided: Decision | None, policy: Policy) -> bool:
+    """Tell whether the form makes sense: whether it is done is decided when it is asked for."""
+    if decided is None or policy.dry_run or not decided.members:
+        return False
+    return decided.kind not in _NOT_TOLD
+
+
+def of(explained: Explanation | None, known: Known, policy: Policy, now: datetime) -> Story:
     """Tell the story: as it was read, or as far as it is remembered."""
     if explained is not None:
         decided = explained.decision
@@ -220,6 +248,8 @@ def of(explained: Explanation | None, known: Known, now: datetime) -> Story:
         group.title if group else "",
         *(debt.title for debt in known.debts),
         *(action.title for action in known.actions),
+        *(one.title for one in known.own),
+        *(one.event.title for one in known.events),
     ]
     return Story(
         title=next((title.strip() for title in titles if title.strip()), "Alert group"),
@@ -233,4 +263,6 @@ def of(explained: Explanation | None, known: Known, now: datetime) -> Story:
         deliveries=len(known.deliveries),
         complete=explained is None or explained.complete,
         absent=len(decided.absent) if decided else 0,
+        own=known.own,
+        may_silence=explained is not None and _may_silence(decided, policy),
     )
