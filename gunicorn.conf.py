@@ -10,6 +10,7 @@ from typing import Any
 # What stands here is imported by the master, which keeps it for as long as it lives: nothing large, and the heartbeat,
 # which the workers share because it is there before they are forked. gunicorn takes every name of its own settings from
 # this module, and `config` is one: hence the underscore.
+from alertsync import allocator as _allocator
 from alertsync import config as _config
 from alertsync import heartbeat, logs, state_dir
 from alertsync.errors import ConfigError, StateDirError
@@ -21,6 +22,7 @@ except ConfigError as error:
     sys.exit(f"alertsync cannot start: {error}")
 
 _heartbeat = heartbeat.SHARED
+_allocator.map_large_buffers()
 
 # Containers have this file system even where all others are read-only.
 _memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  only unguessable names are made there

@@ -58,6 +58,8 @@ def build(
 ) -> Services:
     """Make the services; reaches no upstream.
 
+    Raise `NewerStoreError` if a later version made the store: a service that stayed up would look well to whoever
+    rolls an old image out, and pay nothing of what is owed.
     Raise `StateDirError` if there is nowhere to keep state; with `stay_up`, be not ready and say so instead:
     without the locks that all workers share there may be no run, but the pages that explain it stay.
     """
@@ -78,6 +80,7 @@ def build(
         missing["STATE_DIR"] = "cannot be used: wants a directory on a local disk that alertsync may write"
     # Where STATE_DIR is unusable, the locks are elsewhere, and the store says that it is degraded.
     store = Store(settings.state_dir, directory, clock, retention=settings.history_retention)
+    store.refuse_newer()
     tally = Tally()
     alertmanager = Peers(
         [
@@ -111,6 +114,7 @@ def build(
             should_stop=stop,
             started_at=clock.now(),
             tally=tally,
+            heartbeat_integration_id=settings.irm.heartbeat_integration_id,
         )
     return Services(
         settings=settings,

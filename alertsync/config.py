@@ -122,6 +122,11 @@ def warnings(settings: Settings) -> list[str]:
             "the loop is off: alerts that fire on after their silence are paged again, and silences in IRM renewed or "
             "ended, only when something triggers a run. Set RECONCILE_INTERVAL to seconds between runs, such as 60"
         )
+        if settings.irm.heartbeat_integration_id is not None:
+            found.append(
+                "IRM_HEARTBEAT_INTEGRATION_ID is set, and the loop is off: IRM pages whenever nothing has triggered a run for "
+                "as long as its heartbeat may be missing"
+            )
     elif policy.on_silenced == "silence" and settings.interval > lease / 2:
         found.append(
             f"RECONCILE_INTERVAL ({settings.interval:g} s) is longer than half of SILENCE_LEASE ({lease:g} s): a silence "
@@ -298,6 +303,7 @@ def _irm(read: _Reader) -> IrmSettings:
         rate_limit=read.get("rate_limit", "IRM_RATE_LIMIT", parse.RateLimit(300, 300.0)),
         max_deliveries=read.get("count", "MAX_DELIVERIES", 500),
         resolution_notes=read.get("flag", "RESOLUTION_NOTES", True),
+        heartbeat_integration_id=read.text("IRM_HEARTBEAT_INTEGRATION_ID"),
         problems=problems,
     )
 

@@ -50,6 +50,10 @@ class StoreDegradedError(AlertsyncError):
     """The store could not write down what it was given; it keeps it in memory, and tries again at each run."""
 
 
+class NewerStoreError(AlertsyncError):
+    """A later version of alertsync made the store: this one does not know what it owes, and must not touch it."""
+
+
 class InboxFullError(AlertsyncError):
     """As many events of IRM's webhooks wait for a run as are kept."""
 

@@ -54,6 +54,8 @@ _BATCH = 25
 """How many more deliveries each further batch reads: after each of them Alertmanager is read anew."""
 _QUICK = 0.1
 """A reading of everything that takes less than this share of `confirm_after` serves many actions."""
+_SERVES = 0.7
+"""One that takes no more than this share still serves some, and is worth as much as the places read before it took."""
 _FRESH_SECONDS = 2.0
 """A reading so young is read anew by nothing: several un-silences in a row share one."""
 
@@ -94,6 +96,7 @@ class Observer:
         self._progress = progress
         self._ledger = Ledger()
         self._asked: dict[str, float] = {}
+        self._places_took = 0.0
         self._indexes = Indexes()
         # Not a method of ours: in a circle, all that is read would outlive the run (`_no_search_for_circles`).
         self._read_deliveries = partial(irm.deliveries, at_most=max_deliveries, progress=progress)
@@ -196,21 +199,29 @@ class Observer:
         """Read Alertmanager again, and give when that was begun (monotonic).
 
         Where reading all of it takes long, only the places of this alert group, if that is all that it rests on: else
-        each reading would be old before the next action.
+        each reading would be old before the next action. Once the places have taken as long as all would, all of it is
+        read if that serves the actions that follow: so no run takes more than twice as long as the better of the two.
         """
         began = self._clock.monotonic()
         wanted = places(alert_group, known.deliveries.get(alert_group.id), self._policy)
-        if wanted is not None and self.upstreams["alertmanager"].seconds > self._confirm_after * _QUICK:
+        if wanted is not None and not self._all_is_cheaper():
             readings = [
                 self._alertmanager.place(receiver, labels, self._deadline, proven=True).snapshots
                 for receiver, labels in wanted.where
             ]
+            self._places_took += self._clock.monotonic() - began
             if (read := together(readings, wanted)) is not None:
                 return msgspec.structs.replace(known, alertmanagers=read), began
         known = self.snapshots = msgspec.structs.replace(
             known, alertmanagers=self._read_alertmanager(proven=True)
         )
+        self._places_took = 0.0
         return known, self._asked["alertmanager"]
+
+    def _all_is_cheaper(self) -> bool:
+        took = self.upstreams["alertmanager"].seconds
+        serves = took <= self._confirm_after * _SERVES
+        return took <= self._confirm_after * _QUICK or (serves and self._places_took >= took)
 
     def _judge_alone(self, known: Snapshots, alert_group: AlertGroup) -> tuple[Decision, tuple[Debt, ...]]:
         """Plan for one alert group: the brakes have had their say, and what others taught is remembered."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -172,6 +173,8 @@ class _Report(Reporter):
         self._actions_done = 0
         self._actions_total = 0
         self._not_before = 0.0
+        # Lists are read side by side.
+        self._guard = threading.Lock()
 
     def enter(self, phase: Phase) -> None:
         if phase is not self._phase:
@@ -180,11 +183,13 @@ class _Report(Reporter):
             self._tell()
 
     def expect_pages(self, number: int) -> None:
-        self._pages_total = (self._pages_total or 0) + number
+        with self._guard:
+            self._pages_total = (self._pages_total or 0) + number
 
     def page(self) -> None:
-        self._pages_read += 1
-        self._tell_now_and_then()
+        with self._guard:
+            self._pages_read += 1
+            self._tell_now_and_then()
 
     def expect_actions(self, number: int) -> None:
         self._actions_total = number

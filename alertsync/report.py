@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from alertsync.models import ActionKind, Brake, Held, Ledger, Outcome, Owing, Policy, RunStatus
+from alertsync.planner import foreseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,16 +52,19 @@ BRAKES = {
 """What it means that a brake is engaged."""
 
 
-def counts(planned: Plan | None, actions: Sequence[Action]) -> dict[str, Any]:
+def counts(planned: Plan | None, actions: Sequence[Action], policy: Policy | None = None) -> dict[str, Any]:
     """Give the fields of `Run` that count and list what was found and done; none for a run without plan."""
     if planned is None:
         return {}
+    repages, omitted = foreseen.repages(planned, policy or Policy())
     failed = sum(action.kind in _CLOSING and action.outcome is Outcome.FAILED for action in actions)
     return {
         "inconsistencies_found": sum(decision.inconsistent for decision in planned.decisions),
         "inconsistencies_resolved": len(_closed(actions)) + len(_leased(planned, actions)),
         "inconsistencies_failed": failed,
         "decisions": planned.decisions,
+        "repages": repages,
+        "repages_omitted": omitted,
         "actions": tuple(actions),
         "external_urls": planned.external_urls,
         "brakes": planned.brakes,

@@ -52,7 +52,7 @@ class AlertmanagerSettings:
 class IrmSettings:
     """Where IRM is and how to speak to it.
 
-    `problems` names what keeps it from being used, variable name to explanation; empty when it can be.
+    `heartbeat_integration_id` names the integration whose heartbeat is sent, None if none is. `problems` names what keeps it from being used, variable name to explanation; empty when it can be.
     """
 
     url: str | None
@@ -64,6 +64,7 @@ class IrmSettings:
     rate_limit: RateLimit
     max_deliveries: int
     resolution_notes: bool
+    heartbeat_integration_id: str | None
     problems: dict[str, str]
 
     @property

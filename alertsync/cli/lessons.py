@@ -35,7 +35,7 @@ exit status:
   3    partial: something that was due could not be done
   130  interrupted by Ctrl-C
 
-Settings are environment variables, those of the service; the README lists them. Tables fit the terminal; through a
+Settings are environment variables, those of the service; docs/CONFIGURATION.md lists them. Tables fit the terminal; through a
 pipe they are plain and nothing is cut. NO_COLOR=1 takes the colours away. --json prints JSON for scripts.
 """
 

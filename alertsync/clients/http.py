@@ -235,11 +235,10 @@ class Http:
     def _keep_rate(self, operation: Operation, deadline: Deadline, *, patient: bool) -> None:
         if self._limiter is None:
             return
-        if patient:
+        while (wait := self._limiter.claim()) > 0:
+            if not patient:
+                raise self._must_wait(operation, wait)
             self.wait_for_room(1, operation, deadline)
-        elif (wait := self._limiter.wait_needed(1)) > 0:
-            raise self._must_wait(operation, wait)
-        self._limiter.note_sent()
 
     def _must_wait(self, operation: Operation, wait: float) -> UpstreamError:
         asked = self._limiter is not None and self._limiter.server_asked

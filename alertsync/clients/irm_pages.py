@@ -9,6 +9,7 @@ may cap the page size that we ask for, so what counts is how many entries a full
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -22,16 +23,19 @@ from alertsync.clients.wire import decode
 from alertsync.progress import UNWATCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
     from datetime import datetime
 
-    from alertsync.clients.http import Http
+    from alertsync.clients.http import Answer, Http
     from alertsync.clock import Deadline
     from alertsync.models import Operation
     from alertsync.progress import Reporter
 
 _READINGS = 3
 _MAX_PAGES = 2000
+_SIDE_BY_SIDE = 3
+"""As many lists are read at the same time: one for each state of open alert groups."""
 NO_BOUND = sys.maxsize
 """As many entries as there are."""
 
@@ -83,6 +87,9 @@ class Lists:
         self._http = http
         self._page_size = page_size
         self._given: dict[str, int] = {}
+        # Threads are made when they are first needed, and last, so that connections last too.
+        self._lists = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="irm-list")
+        self._pages = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="irm-page")
 
     def pages_of(self, path: str, entries: int) -> int:
         """Tell how many requests it takes to list so many entries of `path`, going by the pages that IRM gave."""
@@ -107,6 +114,18 @@ class Lists:
                 return entries
         raise failures.unstable(self._http.endpoint, listing.operation, _READINGS)
 
+    def read_all(
+        self, listings: Sequence[Listing[E, V]], deadline: Deadline, progress: Reporter = UNWATCHED
+    ) -> list[Entries[V]]:
+        """Read several lists side by side, each as `read` does; raise the error of the first that failed."""
+        futures = [
+            self._lists.submit(self.read, listing, deadline, progress=progress) for listing in listings
+        ]
+        # All are waited for before anything is raised: none may go on reading after the run.
+        for future in futures:
+            future.exception()
+        return [future.result() for future in futures]
+
     def _read_pages(
         self, listing: Listing[E, V], deadline: Deadline, at_most: int, progress: Reporter
     ) -> Entries[V]:
@@ -114,19 +133,32 @@ class Lists:
         answer = self._http.get(listing.operation, listing.path, deadline, params)
         page = decode(self._http, listing.operation, answer, listing.shape)
         started_at, count_at_start = answer.asked_at, page.count
-        by_id = {entry.id: listing.become(entry) for entry in page.results}
         progress.expect_pages(_pages(page, at_most))
-        progress.page()
-        for _ in range(_MAX_PAGES):
-            if page.next is None or len(by_id) > at_most:
-                lost = page.count < count_at_start or len(by_id) < count_at_start
-                return Entries(by_id, started_at, answer.asked_at, answer.clock, lost)
-            self._learn(listing.path, len(page.results))
-            params |= self._page_named_by(page.next, listing.operation)
-            answer = self._http.get(listing.operation, listing.path, deadline, params)
-            page = decode(self._http, listing.operation, answer, listing.shape)
-            by_id |= {entry.id: listing.become(entry) for entry in page.results}
-            progress.page()
+        by_id: dict[str, V] = {}
+        ahead: list[Future[Answer]] = []
+        try:
+            for _ in range(_MAX_PAGES):
+                if page.next is not None:
+                    self._learn(listing.path, len(page.results))
+                    params = params | self._page_named_by(page.next, listing.operation)
+                if page.next is not None and at_most == NO_BOUND:
+                    # The server works on the next page while this one is made use of.
+                    ahead = [
+                        self._pages.submit(self._http.get, listing.operation, listing.path, deadline, params)
+                    ]
+                by_id |= {entry.id: listing.become(entry) for entry in page.results}
+                progress.page()
+                if page.next is None or len(by_id) > at_most:
+                    lost = page.count < count_at_start or len(by_id) < count_at_start
+                    return Entries(by_id, started_at, answer.asked_at, answer.clock, lost)
+                if ahead:
+                    answer = ahead.pop().result()
+                else:
+                    answer = self._http.get(listing.operation, listing.path, deadline, params)
+                page = decode(self._http, listing.operation, answer, listing.shape)
+        finally:
+            # Nothing is asked any more once this is over, however it ends.
+            wait(ahead)
         raise failures.wrong_shape(self._http.endpoint, listing.operation, f"more than {_MAX_PAGES} pages")
 
     def _learn(self, path: str, entries: int) -> None:

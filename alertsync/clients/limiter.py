@@ -33,12 +33,15 @@ class Limiter:
     def wait_needed(self, requests: int = 1) -> float:
         """Seconds until so many requests may be sent; 0 if they may be now."""
         with self._lock:
-            now = self._clock.monotonic()
-            wait = self._closed_until - now
-            too_many = len(self._sent) + min(requests, self.limit.requests) - self.limit.requests
-            if too_many > 0:
-                wait = max(wait, self._sent[too_many - 1] + self.limit.seconds - now)
-            return max(wait, 0.0)
+            return self._wait(requests)
+
+    def _wait(self, requests: int) -> float:
+        now = self._clock.monotonic()
+        wait = self._closed_until - now
+        too_many = len(self._sent) + min(requests, self.limit.requests) - self.limit.requests
+        if too_many > 0:
+            wait = max(wait, self._sent[too_many - 1] + self.limit.seconds - now)
+        return max(wait, 0.0)
 
     def room(self) -> int:
         """How many requests may be sent now."""
@@ -53,10 +56,15 @@ class Limiter:
         """Whether it is the server that wants no request now."""
         return self._closed_until > self._clock.monotonic()
 
-    def note_sent(self) -> None:
-        """Count a request that is about to be sent."""
+    def claim(self) -> float:
+        """Count a request that is about to be sent, and give 0; or the seconds until it may be, and count none.
+
+        In one step, as several threads may ask at the same time for the last one that is left.
+        """
         with self._lock:
-            self._sent.append(self._clock.monotonic())
+            if (wait := self._wait(1)) == 0:
+                self._sent.append(self._clock.monotonic())
+            return wait
 
     def close_for(self, seconds: float) -> None:
         """Send nothing for `seconds`, at most a quarter of an hour: the server said so."""

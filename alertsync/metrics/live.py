@@ -28,16 +28,28 @@ def render_build(version: str, python: str) -> bytes:
     return render([family])
 
 
-def render_live(heartbeat: Heartbeat, clock: Clock, *, degraded: bool, waiting: int) -> bytes:
-    """Render whether the store can be written, what waits for a run, who leads the loop, and what the loop is about."""
-    return render(_live(heartbeat, clock, degraded=degraded, waiting=waiting))
+def render_live(
+    heartbeat: Heartbeat, clock: Clock, *, degraded: bool, interval: float, waiting: int
+) -> bytes:
+    """Render whether the store can be written, what waits for a run, who leads the loop, and what the loop is about.
+
+    `interval` is that of the loop in seconds, 0 with the loop off.
+    """
+    return render(_live(heartbeat, clock, degraded=degraded, interval=interval, waiting=waiting))
 
 
-def _live(heartbeat: Heartbeat, clock: Clock, *, degraded: bool, waiting: int) -> Iterator[Metric]:
+def _live(
+    heartbeat: Heartbeat, clock: Clock, *, degraded: bool, interval: float, waiting: int
+) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "alertsync_state_degraded",
         "Whether the store cannot be written, so that nothing new is resolved (1) or it can (0).",
         value=float(degraded),
+    )
+    yield GaugeMetricFamily(
+        "alertsync_reconcile_interval_seconds",
+        "Seconds between the starts of two runs of the loop, 0 with the loop off.",
+        value=interval,
     )
     yield GaugeMetricFamily(
         "alertsync_webhook_events_waiting",

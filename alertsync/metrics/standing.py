@@ -48,7 +48,8 @@ _OUTCOMES = {
 
 def render_standing(standing: Standing) -> bytes:
     """Render how things stand after a run in text format 0.0.4."""
-    return render([*_runs(standing), *_inconsistencies(standing), *_actions(standing), *_ledger(standing)])
+    families = (_runs, _inconsistencies, _actions, _ledger, _heartbeats)
+    return render(family for part in families for family in part(standing))
 
 
 def _runs(standing: Standing) -> Iterator[Metric]:
@@ -182,6 +183,23 @@ def _ledger(standing: Standing) -> Iterator[Metric]:
         "Silences in Alertmanager that were made by hand here, and are not known to be over.",
         value=standing.hand_silences,
     )
+
+
+def _heartbeats(standing: Standing) -> Iterator[Metric]:
+    heartbeat = standing.heartbeat
+    yield _by_label(
+        CounterMetricFamily(
+            "alertsync_irm_heartbeats", "Heartbeats to IRM by how they ended.", labels=("outcome",)
+        ),
+        ("sent", "failed"),
+        {"sent": heartbeat.sent, "failed": heartbeat.failed},
+    )
+    if heartbeat.sent_at is not None:
+        yield GaugeMetricFamily(
+            "alertsync_irm_heartbeat_timestamp_seconds",
+            "When IRM last took a heartbeat, as Unix time.",
+            value=heartbeat.sent_at.timestamp(),
+        )
 
 
 def _by_label(

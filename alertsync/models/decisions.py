@@ -137,7 +137,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     `silenced_until` is set where every member is silenced: the time at which the first of them is not.
     `absent` are fingerprints that its deliveries left firing and that Alertmanager does not hold; `nameless`
-    whether `max_alerts` cut alerts from its deliveries, so that not all of them can be named.
+    whether `max_alerts` cut alerts from its deliveries, so that not all of them can be named. `would` is the action
+    that a dry run, a brake or a refusal holds back.
     """
 
     alert_group: AlertGroup
@@ -151,6 +152,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     inconsistent: bool = False
     action: ActionKind = ActionKind.NONE
     held: Held = Held.NOT_HELD
+    would: ActionKind = ActionKind.NONE
 
 
 class Repage(msgspec.Struct, frozen=True, gc=False):
@@ -218,15 +220,17 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     """The decisions about every open alert group, oldest first, and what becomes of the ledger.
 
     `change` is what is known better than the ledger did, before anything is done; `debts` are the open ones as
-    judged now, `obligations` those that resolving an alert group (by its id) would make. `wake_at` is when (by
-    our clock) the loop should run at the latest: when the earliest silence that we owe for ends. `silence_changes` are
-    what follows people's silences in IRM; `unread` the alert groups whose deliveries are to be read before they can be
-    followed; `handled` what became of events, but those that a change names.
+    judged now, `obligations` those that resolving an alert group (by its id) would make. `withheld` are re-pages
+    that are due as well, and that a dry run or REPAGE=false keeps back. `wake_at` is when (by our clock) the loop
+    should run at the latest: when the earliest silence that we owe for ends. `silence_changes` are what follows
+    people's silences in IRM; `unread` the alert groups whose deliveries are to be read before they can be followed;
+    `handled` what became of events, but those that a change names.
     """
 
     decisions: tuple[Decision, ...]
     external_urls: frozenset[str] = frozenset()
     repages: tuple[Repage, ...] = ()
+    withheld: tuple[Repage, ...] = ()
     debts: tuple[Debt, ...] = ()
     obligations: dict[str, tuple[Debt, ...]] = {}
     change: LedgerChange = LedgerChange()

@@ -31,6 +31,7 @@ class Operation(StrEnum):
     UNSILENCE = "unsilence alert group"
     WRITE_NOTE = "write resolution note"
     POST = "post to integration"
+    BEAT = "send heartbeat"
 
     @property
     def upstream(self) -> str:

@@ -139,8 +139,8 @@ def _silenced(decision: Decision, found: Membership, view: View, context: Contex
 
 def _together(said: Sequence[Decision], context: Context) -> Decision:
     """Make one decision of what each peer says: they must agree, and those that speak less must be heard."""
-    kinds = {decision.kind for decision in said}
-    if len(said) > 1 and kinds == {DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING}:
+    kinds = {decision.kind for decision in said} if len(said) > 1 else set()
+    if kinds == {DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING}:
         return next(decision for decision in said if decision.kind is DecisionKind.SILENCE_ENDING)
     if len(kinds) > 1:
         views = [
@@ -150,7 +150,7 @@ def _together(said: Sequence[Decision], context: Context) -> Decision:
         return msgspec.structs.replace(
             _most_wakeful(said), kind=DecisionKind.PEERS_DISAGREE, reason="; ".join(views)
         )
-    decision = _most_wakeful(said)
+    decision = _most_wakeful(said) if kinds else said[0]
     if decision.kind is DecisionKind.SILENCED and context.missed:
         names = ", ".join(context.missed)
         reason = (

@@ -54,6 +54,7 @@ def plan(
         decisions=braked,
         external_urls=context.ours,
         repages=reckoning.repages,
+        withheld=reckoning.withheld,
         debts=reckoning.debts,
         obligations={
             one.alert_group.id: obligations.of_decision(one, streams[one.alert_group.id], context)

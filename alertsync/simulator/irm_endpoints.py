@@ -57,7 +57,7 @@ class Endpoints:
             page = self._page(groups, lambda group: irm_views.group(self._irm, group))
             response = answer(page)
         if self._irm.on_page_read is not None:
-            self._irm.on_page_read(page["current_page_number"])
+            self._irm.on_page_read(request.args.get("state", ""), page["current_page_number"])
         return response
 
     def show_group(self, _: User, group_id: str) -> Response:
@@ -172,7 +172,7 @@ class Endpoints:
         if integration is None:
             return _unknown_key()
         integration.heartbeats.append(self._irm.clock())
-        return nothing()
+        return answer(":)") if request.method == "GET" else nothing()
 
     # Inside
 

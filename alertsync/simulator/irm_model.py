@@ -43,8 +43,8 @@ class Irm(Directory):
     """One IRM organisation. Every method may be called from any thread.
 
     IRM's silences end when the clock passes their end, noticed at the next access. `on_page_read`
-    is called with the page number after each page of alert groups has been read, so that a test can
-    move groups between pages.
+    is called with the state and the page number after each page of alert groups has been read, so that a
+    test can move groups between pages.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Irm(Directory):
         super().__init__(
             clock=clock, seed=seed, api_url=api_url, grafana_url=grafana_url, rate_limit=rate_limit
         )
-        self.on_page_read: Callable[[int], None] | None = None
+        self.on_page_read: Callable[[str, int], None] | None = None
         self._pages: list[Page] = []
         self._groups = Groups(self._new_id)
         self._ending: dict[str, Group] = {}

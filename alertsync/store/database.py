@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from alertsync.store import migrate, sqlite
 from alertsync.store.faults import EXPECTED, UnpreparedError, fault, trouble
 from alertsync.store.gate import WAIT_SECONDS, Gate
+from alertsync.store.migrate import NewerDatabaseError
 from alertsync.store.schema import identity
 from alertsync.store.sqlite import Trouble
 
@@ -109,6 +110,15 @@ class Database:
     def glance(self, work: Callable[[Connection, Stamp], T]) -> T:
         """Read from the database as it is, for whoever holds the gate alone; raise what comes of it."""
         return self._transaction(work, write=False)
+
+    def refuse_newer(self) -> None:
+        """Raise `Fault` if a later version made the database; what else may be wrong is told when it is used."""
+        try:
+            self._refuse_newer()
+        except NewerDatabaseError as error:
+            raise fault(error, self.path, writing=False) from error
+        except EXPECTED:
+            return
 
     def _transaction(self, work: Callable[[Connection, Stamp], T], *, write: bool) -> T:
         with self._engine.connect() as connection:

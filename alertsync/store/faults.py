@@ -54,8 +54,8 @@ _BY_ERRNO = {
 _ADVICE = {
     Trouble.DAMAGED: "it is damaged. It is moved aside at the next attempt, and a new one begun",
     Trouble.UNPREPARED: "its tables are missing. They are made at the next attempt",
-    Trouble.NEWER: "a later version of alertsync made it, and it is left as it is. Run that version, or give "
-    "this one another STATE_DIR",
+    Trouble.NEWER: "a later version of alertsync made it, and it is left as it is. Start that version again, as "
+    "pages may be owed of which this one cannot know; docs/UPGRADING.md says how to go back",
     Trouble.FULL: "the disk is full. Make room on the volume that holds STATE_DIR",
     Trouble.READ_ONLY: "it may only be read. STATE_DIR wants a directory on a local disk that alertsync may write",
     Trouble.BUSY: "another process keeps it locked. It is tried again at the next run; if that goes on, look "

@@ -112,9 +112,12 @@ def read_actions(
     query = select(actions.c.at, actions.c.run_id, actions.c.position, actions.c.body)
     query = query.where(*wanted.conditions())
     by = (actions.c.at, actions.c.run_id, actions.c.position)
-    return readable(
-        connection, query, by, limit, before, decode=lambda body, key: _of_run(_action.decode(body), key[1])
-    )
+
+    def decode(body: bytes, key: Key) -> Action | None:
+        action = _action.decode(body)
+        return _of_run(action, key[1]) if wanted.says(action) else None
+
+    return readable(connection, query, by, limit, before, decode=decode)
 
 
 def read_debts(
@@ -176,19 +179,24 @@ def readable(  # noqa: PLR0913  what is asked, and how an answer is read
     limit: int,
     before: Key | None,
     *,
-    decode: Callable[[bytes, Key], T],
+    decode: Callable[[bytes, Key], T | None],
 ) -> list[tuple[Key, T]]:
-    """Read rows of what they are sorted by and a body; one that cannot be decoded must not hide the others."""
+    """Read rows of what they are sorted by and a body; one that cannot be decoded must not hide the others.
+
+    What `decode` gives None for is not wanted after all.
+    """
     found: list[tuple[Key, T]] = []
     while True:
         rows = connection.execute(_part(query, by, limit, before)).all()
         for at, name, *number, body in rows:
             before = (micros(at), name, number[0] if number else 0)
             try:
-                found.append((before, decode(body, before)))
+                one = decode(body, before)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 extra = {"row": f"{by[0].table.name} {name}", "reason": str(error)}
                 log.error("a row of the history cannot be read, and is left out", extra=extra)  # noqa: TRY400  the reason says it all
+            else:
+                found += [] if one is None else [(before, one)]
         if len(found) >= limit or len(rows) < limit:
             return found
 

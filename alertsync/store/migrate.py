@@ -40,7 +40,7 @@ class NewerDatabaseError(Exception):
 
     def __init__(self, revision: str) -> None:
         self.revision = revision
-        super().__init__(f"its tables are of a later version of alertsync (revision {revision})")
+        super().__init__(f"its tables are of revision {revision}, and this version knows them up to {HEAD}")
 
 
 def revision(connection: Connection) -> str | None:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from alertsync.errors import InboxFullError, StoreDegradedError
+from alertsync.errors import InboxFullError, NewerStoreError, StoreDegradedError
 from alertsync.models import HandledEvent, LedgerChange, RunStatus, Standing
 from alertsync.store import history, inbox, ledger_rows, memory
 from alertsync.store.database import Database, Stamp
 from alertsync.store.faults import EXPECTED, Fault
+from alertsync.store.glance import Glance, identity
 from alertsync.store.health import Health
 from alertsync.store.pages import Page, key_of, page
 from alertsync.store.published import PublishedFiles
@@ -65,11 +66,19 @@ class Store:
         self._health = Health(self._database.path)
         self._rescued = False
         self._pruned_at: float | None = None
+        self._glance: Glance[Standing] = Glance(clock.monotonic)
 
     @property
     def degraded(self) -> str:
         """Why what is handed over cannot be written down, in a sentence for a person; "" if it can."""
         return self._health.why or self._held.unreadable
+
+    def refuse_newer(self) -> None:
+        """Raise `NewerStoreError` if a later version of alertsync made the database; it is left as it is."""
+        try:
+            self._database.refuse_newer()
+        except Fault as fault:
+            raise NewerStoreError(str(fault)) from fault
 
     # --- the ledger
 
@@ -247,6 +256,15 @@ class Store:
             known = [self._held.standing]
         # Counters only grow: whoever counted most runs knows the latest, and a kill may leave an older file behind.
         return max((one for one in known if one), key=lambda one: one.counters.runs, default=Standing())
+
+    def standing_at_a_glance(self) -> Standing:
+        """Tell how things stand as `standing` does, for those who ask all the time. Never raises.
+
+        The database is read only if a run has ended, in whichever process, if it is another file or may be used in
+        another way, if it could not be used last time, or if it was read some seconds ago.
+        """
+        stamp = (self._files.standing_stamp(), identity(self._database.path), self.degraded)
+        return self._glance.at(stamp, self.standing, keeps=lambda: not self.degraded)
 
     def end_run(self, run: Run, standing: Standing, requests: Requests) -> Standing:
         """Write down a run that ended, how things stand after it, and what was asked meanwhile, in one transaction.

@@ -14,6 +14,7 @@ import alertsync
 from alertsync.web import (
     access,
     alerts,
+    assets,
     events,
     explain,
     history,
@@ -69,6 +70,7 @@ def create_app(services: Services) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.extensions[_EXTENSION] = services
     links.register(app)
+    assets.register(app)
     pages.register(app, services)
     problems.register(app)
     # First of all that sees a request, so that those that are refused are measured too.

@@ -51,10 +51,16 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
     @blueprint.get("/metrics")
     @http_metrics.untracked
     def page() -> Response:
-        standing = services.store.standing()
+        standing = services.store.standing_at_a_glance()
         degraded = bool(attention.degraded(services, standing))
         waiting = services.store.count_waiting_events()
-        live = metrics.render_live(services.heartbeat, services.clock, degraded=degraded, waiting=waiting)
+        live = metrics.render_live(
+            services.heartbeat,
+            services.clock,
+            degraded=degraded,
+            interval=services.settings.interval,
+            waiting=waiting,
+        )
         published = services.store.metrics()
         if not published:
             first = metrics.render_standing(standing) + metrics.render_requests(services.store.requests())

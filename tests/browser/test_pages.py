@@ -6,14 +6,21 @@ One service and one browser serve for many looks. What strangers wrote is everyw
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import requests
 
+from alertsync.clock import Clock
+from alertsync.models import ActionKind, DecisionKind, Held, PlannedRepage, RepagedAlert
 from alertsync.simulator.wire import Fault
+from alertsync.store import Store
 from tests.e2e.worlds import World, simulated_world
 from tests.service import Service
+from tests.unit.clocks import START
+from tests.unit.ledgers import decision, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +41,7 @@ class Site:
     def __init__(self, world: World, service: Service) -> None:
         self.world = world
         self.service = service
-        run = service.reconcile()
+        done_now = service.reconcile()
         done, held = world.irm.group("DiskFull").id, world.irm.group(HOSTILE).id
         self.held = held
         self.paths = (
@@ -51,11 +58,50 @@ class Site:
             "/history?list=actions",
             f"/alert-groups/{done}",
             f"/alert-groups/{held}",
-            f"/runs/{run['run_id']}?show=all",
+            f"/runs/{done_now['run_id']}?show=all",
+            f"/runs/{a_plan(service)}",
             "/nowhere",
             "/history?before=nonsense",
             "/api/v1/docs",
         )
+
+
+def a_plan(service: Service) -> str:
+    """Record a plan that would page again and end a silence in IRM; give its id."""
+    labels = {"alertname": HOSTILE, "instance": LONG, "turned": TURNED}
+    page = PlannedRepage(
+        alert_group_id="I1",
+        title=HOSTILE,
+        integration_id="C1",
+        receiver=LONG,
+        group_labels={},
+        debts=("I1/0",),
+        alerts=(RepagedAlert("a", labels), RepagedAlert("b", {})),
+        reason=HOSTILE,
+        due_since=START,
+        held=Held.DRY_RUN,
+        alerts_omitted=3,
+    )
+    spoken = decision(
+        "I2",
+        DecisionKind.CONSISTENT,
+        state="silenced",
+        would=ActionKind.UNSILENCE,
+        held=Held.DRY_RUN,
+        reason=LONG,
+    )
+    now = Clock().now()
+    kept = msgspec.structs.replace(page, held=Held.POLICY, alerts=page.alerts[:1], alerts_omitted=0)
+    planned = run(
+        dry_run=True,
+        started_at=now,
+        ended_at=now,
+        decisions=(spoken,),
+        repages=(page, kept),
+        repages_omitted=7,
+    )
+    Store(service.state_dir, service.state_dir, Clock(), retention=timedelta(days=30)).save_run(planned)
+    return planned.run_id
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +175,17 @@ def test_every_page_has_one_heading_one_main_and_a_place_in_the_navigation(
         assert browser.driver.title.endswith("alertsync"), path
         if path.split("?")[0] in ("/", "/inconsistencies", "/owed", "/silences") or path == "/history":
             assert browser.one(".places [aria-current=page]").text, path
+
+
+def test_what_all_pages_share_is_asked_for_once(browser: Browser) -> None:
+    browser.open("/")
+    browser.open("/owed")
+    sent = browser.ask(
+        "return performance.getEntriesByType('resource').filter(one => one.name.includes('/static/')).map(one => "
+        "[one.name, one.transferSize])"
+    )
+    assert len(sent) >= 3
+    assert {size for _, size in sent} == {0}, sent
 
 
 def test_a_keyboard_reaches_the_content_first_and_sees_where_it_is(browser: Browser) -> None:

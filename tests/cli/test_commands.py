@@ -247,6 +247,40 @@ def test_a_plan_names_what_a_run_would_do(
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("repage", "said"),
+    [
+        ("true", ("Would be paged again (1)", "would repage")),
+        ("false", ("Due, and nobody is paged (1)", "held (REPAGE=false)")),
+    ],
+)
+def test_a_plan_names_the_pages_that_it_would_send_again(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    repage: str,
+    said: tuple[str, str],
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        group = world.fire("Disk")
+        world.silence("Disk", minutes=5)
+        world.run()
+        world.pass_time(6 * 60)
+        world.restart(REPAGE=repage)
+        runs.run(world.services, rehearsal=True, as_json=False)
+        piped = capsys.readouterr().out
+        runs.run(world.services, rehearsal=True, as_json=True)
+        [page] = json.loads(capsys.readouterr().out)["repages"]
+        done = world.run(dry_run=True)
+        on = Paper(200, now=world.time.clock.now())
+        told = "\n".join(runs._for_a_person(done, world.services.settings.policy, on, rehearsal=True))
+        assert world.posts() == 1, "Alertmanager's own"
+    assert re.search(rf"^{group.id} +Disk +oncall +{re.escape(said[1])} +1 alert\(s\)", piped, re.MULTILINE)
+    assert page["alert_group_id"] == group.id
+    assert said[0] in told
+    assert said[1] in told
+
+
 def test_a_page_again_is_told_though_its_alert_group_is_not_open(
     world: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

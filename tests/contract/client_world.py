@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -71,14 +72,32 @@ class World:
 
 
 @contextmanager
-def started(*, page_cap: int | None = None) -> Iterator[World]:
-    """Start an IRM that knows itself by another name; with `page_cap`, no page of its lists holds more."""
+def started(
+    *, page_cap: int | None = None, before: Callable[[Any], Any] = lambda app: app
+) -> Iterator[World]:
+    """Start an IRM that knows itself by another name, with what stands `before` it.
+
+    With `page_cap`, no page of its lists holds more.
+    """
     time = FakeTime()
     irm = Irm(clock=time.clock.now, api_url="http://irm.another-name.example/oncall")
     irm.add_user(TOKEN)
-    app: Any = create_app(irm)
+    app: Any = before(create_app(irm))
     with Server(app if page_cap is None else _capped(app, page_cap), name="irm") as server:
         yield World(irm, server, time, irm.add_integration("production"))
+
+
+def meeting(app: Any, *queries: str) -> Callable[[dict[str, Any], Any], Any]:
+    """Put a gateway before IRM that answers the requests with these in their queries once all of them are there."""
+    all_there = threading.Barrier(len(queries))
+
+    def met(environ: dict[str, Any], start_response: Any) -> Any:
+        if any(one in environ.get("QUERY_STRING", "") for one in queries):
+            # Who sends one only after the other was answered waits here, and fails.
+            all_there.wait(timeout=5)
+        return app(environ, start_response)
+
+    return met
 
 
 def _capped(app: Any, cap: int) -> Callable[[dict[str, Any], Any], Any]:

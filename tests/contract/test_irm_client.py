@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from alertsync.clients.irm import refusal
+from alertsync.clients.irm_wire import alert_group
 from alertsync.errors import Reason, UpstreamError
 from alertsync.models import LegacyAlert, Unreadable, Webhook
 from alertsync.simulator.wire import Fault
-from tests.contract.client_world import TOKEN, World, started
+from tests.contract.client_world import TOKEN, World, meeting, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +38,55 @@ def test_every_page_of_every_open_state_is_read(world: World) -> None:
     }
     assert len(world.pages_asked()) == 3
     assert snapshot.clock - world.time.clock.now() < snapshot.read_at.resolution * 2e6
+
+
+def test_the_lists_of_all_states_are_asked_for_side_by_side() -> None:
+    states = ("state=new", "state=acknowledged", "state=silenced")
+    with started(before=lambda app: meeting(app, *states)) as world:
+        one, other = world.deliver("One", "a"), world.deliver("Other", "b")
+        world.irm.acknowledge(other.id)
+        read = world.client().snapshot(world.deadline()).alert_groups
+    assert [group.id for group in read] == [one.id, other.id]
+
+
+def test_a_page_is_asked_for_while_the_one_before_it_is_made_use_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def answered(app: Any) -> Any:
+        def answer(environ: dict[str, Any], start_response: Any) -> Any:
+            if "page=2" in environ["QUERY_STRING"].split("&"):
+                asked.set()
+            return app(environ, start_response)
+
+        return answer
+
+    def become(wire: Any) -> Any:
+        assert asked.wait(5)
+        return alert_group(wire)
+
+    monkeypatch.setattr("alertsync.clients.irm.alert_group", become)
+    with started(before=answered) as world:
+        for number in range(4):
+            world.deliver(f"G{number}", "a")
+        assert len(world.client().snapshot(world.deadline()).alert_groups) == 4
+
+
+def test_one_state_that_cannot_be_read_fails_the_reading_when_nothing_is_under_way_any_more() -> None:
+    def refusing(app: Any) -> Any:
+        def answer(environ: dict[str, Any], start_response: Any) -> Any:
+            if "state=acknowledged" in environ["QUERY_STRING"]:
+                start_response("403 Forbidden", [("Content-Type", "application/json")])
+                return [b'{"detail": "Invalid token."}']
+            return app(environ, start_response)
+
+        return answer
+
+    with started(before=refusing) as world:
+        for number in range(12):
+            world.deliver(f"G{number}", "a")
+        with pytest.raises(UpstreamError):
+            world.client().snapshot(world.deadline())
+        assert len(world.pages_asked()) == 4
 
 
 def test_next_is_followed_by_its_query_and_never_to_its_host(world: World) -> None:
@@ -79,8 +130,10 @@ def test_odd_alert_groups_are_read_as_what_they_are(world: World) -> None:
 
 def test_new_alert_groups_push_others_to_the_next_page_and_none_is_read_twice(world: World) -> None:
     groups = [world.deliver(f"G{number}", "a") for number in range(6)]
-    world.irm.on_page_read = lambda page: (
-        None if page != 1 or len(world.irm.groups()) > 6 else void(world.deliver("New", "a"))
+    world.irm.on_page_read = lambda state, page: (
+        None
+        if (state, page) != ("new", 1) or len(world.irm.groups()) > 6
+        else void(world.deliver("New", "a"))
     )
     read = [group.id for group in world.client().snapshot(world.deadline()).alert_groups]
     assert len(read) == len(set(read))
@@ -95,8 +148,8 @@ def test_entries_that_slipped_between_two_pages_are_read_again(world: World) -> 
     groups = [world.deliver(f"G{number}", "a") for number in range(9)]
     newest_first = list(reversed(groups))
 
-    def resolve_one_already_read(page: int) -> None:
-        if page == 1 and newest_first[0].state == "firing":
+    def resolve_one_already_read(state: str, page: int) -> None:
+        if (state, page) == ("new", 1) and newest_first[0].state == "firing":
             world.irm.resolve(newest_first[0].id)
 
     world.irm.on_page_read = resolve_one_already_read
@@ -108,7 +161,7 @@ def test_a_list_that_never_holds_still_fails_the_reading(world: World) -> None:
     for number in range(30):
         world.deliver(f"G{number}", "a")
 
-    def resolve_another(_: int) -> None:
+    def resolve_another(_: str, _page: int) -> None:
         still = [group for group in world.irm.groups() if group.state == "firing"]
         world.irm.resolve(still[-1].id)
 

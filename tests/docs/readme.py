@@ -1,6 +1,6 @@
 """Reads the documentation the way its tests need it: tables by their heading, fenced blocks by their language.
 
-The example queries of the README are read here too, so that a test with a real Prometheus can ask them.
+The example queries are read here too, so that a test with a real Prometheus can ask them.
 """
 
 import re
@@ -9,21 +9,30 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
-PAGES = (README, ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md")))
+API = DOCS / "API.md"
+COMMANDS = DOCS / "COMMANDS.md"
+CONFIGURATION = DOCS / "CONFIGURATION.md"
+DEPLOYMENT = DOCS / "DEPLOYMENT.md"
+METRICS = DOCS / "METRICS.md"
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), *sorted((ROOT / "deploy").rglob("*.md")))
 """Every page of the documentation."""
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 
 
-def readme_queries() -> list[str]:
-    """Give the example PromQL queries of the README."""
-    return queries_of(README)
+def example_queries() -> list[str]:
+    """Give the queries that the page of metrics begins with, each of which has an answer at any time."""
+    return _queries(blocks(METRICS, "promql")[0])
 
 
 def queries_of(page: Path) -> list[str]:
     """Give the example PromQL queries of a page, one a line of its blocks."""
-    lines = "\n".join(blocks(page, "promql")).splitlines()
+    return _queries("\n".join(blocks(page, "promql")))
+
+
+def _queries(text: str) -> list[str]:
+    lines = text.splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 

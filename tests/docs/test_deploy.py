@@ -14,8 +14,9 @@ from flask import Flask
 import alertsync
 from alertsync import bootstrap
 from alertsync.web import create_app
+from tests.deploy.dockerfile import exec_form, image_environment, instructions, last_stage
 from tests.docs import settings
-from tests.docs.readme import DOCS, README, ROOT, blocks, prose
+from tests.docs.readme import DEPLOYMENT, DOCS, ROOT, blocks, prose
 
 BUNDLE = ROOT / "deploy" / "kubernetes" / "bundle.yaml"
 CRONJOB = ROOT / "deploy" / "kubernetes" / "cronjob.yaml"
@@ -68,8 +69,9 @@ def environment(bundle: dict[str, Manifest]) -> dict[str, str]:
 
 
 def test_the_bundle_holds_what_is_needed(bundle: dict[str, Manifest]) -> None:
-    kinds = {"Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim", "Deployment", "Service"}
-    assert set(bundle) == kinds
+    settings_and_state = {"ConfigMap", "Secret", "PersistentVolumeClaim"}
+    around_it = {"Namespace", "ServiceAccount", "NetworkPolicy", "Service"}
+    assert set(bundle) == {"Deployment"} | settings_and_state | around_it
     assert set(manifests(CRONJOB)) == {"CronJob"}
 
 
@@ -125,7 +127,7 @@ def test_one_pod_at_a_time_and_time_to_end(
     graceful = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
     assert pod_of(bundle["Deployment"])["terminationGracePeriodSeconds"] > graceful
     assert str(graceful) in BUNDLE.read_text().partition("terminationGracePeriodSeconds")[0].splitlines()[-2]
-    stop_timeouts = re.findall(r"--stop-timeout (\d+)", README.read_text())
+    stop_timeouts = re.findall(r"--stop-timeout (\d+)", DEPLOYMENT.read_text())
     assert stop_timeouts
     assert all(int(found) > graceful for found in stop_timeouts)
 
@@ -228,15 +230,15 @@ def test_the_example_ingress_leads_to_the_service(bundle: dict[str, Manifest]) -
     assert asked[2] == "api/v1/runs"
 
 
-def test_the_readme_shows_the_command_of_the_cron_job() -> None:
+def test_the_page_of_deployment_shows_the_command_of_the_cron_job() -> None:
     wanted = set(pod_of(manifests(CRONJOB)["CronJob"])["containers"][0]["command"])
-    shown = [set(shlex.split(block)) for block in blocks(README, "sh") if block.startswith("curl --fail")]
+    shown = [set(shlex.split(block)) for block in blocks(DEPLOYMENT, "sh") if block.startswith("curl --fail")]
     assert len(shown) == 1
     assert shown[0] <= wanted
 
 
 def test_the_example_network_policy_selects_the_pods(bundle: dict[str, Manifest]) -> None:
-    examples = [yaml.safe_load(block) for block in blocks(README, "yaml")]
+    examples = [yaml.safe_load(block) for block in blocks(DEPLOYMENT, "yaml")]
     policy = next(one for one in examples if one.get("kind") == "NetworkPolicy")
     deployment = bundle["Deployment"]
     assert policy["metadata"]["namespace"] == deployment["metadata"]["namespace"]
@@ -244,25 +246,6 @@ def test_the_example_network_policy_selects_the_pods(bundle: dict[str, Manifest]
 
 
 # --- Docker -----------------------------------------------------------------------------------------------
-
-
-def instructions() -> list[tuple[str, str]]:
-    """Give the instructions of the Dockerfile: each word and what follows it, continued lines joined."""
-    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE, flags=re.MULTILINE).replace("\\\n", " ")
-    lines = [line.partition(" ") for line in text.splitlines() if line.strip()]
-    return [(word, re.sub(r"\s+", " ", rest).strip()) for word, _, rest in lines]
-
-
-def last_stage() -> dict[str, str]:
-    """Give the last instruction of each kind in the stage that becomes the image."""
-    found = instructions()
-    start = max(index for index, (word, _) in enumerate(found) if word == "FROM")
-    return dict(found[start:])
-
-
-def image_environment() -> dict[str, str]:
-    """Give the variables that the image sets."""
-    return dict(one.split("=", 1) for one in shlex.split(last_stage()["ENV"]))
 
 
 def test_every_base_image_is_pinned_and_the_same() -> None:
@@ -296,7 +279,7 @@ def test_the_image_runs_as_the_user_of_the_manifests(bundle: dict[str, Manifest]
     assert int(user) == context["fsGroup"] > 0
 
 
-def test_state_has_one_place_in_image_manifests_and_readme(bundle: dict[str, Manifest]) -> None:
+def test_state_has_one_place_in_image_manifests_and_page(bundle: dict[str, Manifest]) -> None:
     values = image_environment()
     place = values.pop("STATE_DIR")
     assert last_stage()["VOLUME"] == f'["{place}"]'
@@ -306,7 +289,7 @@ def test_state_has_one_place_in_image_manifests_and_readme(bundle: dict[str, Man
     }
     assert mounts["state"] == place
     assert "STATE_DIR" not in environment(bundle)
-    assert f":{place} --env-file .env -e STATE_DIR={place}" in README.read_text()
+    assert f":{place} --env-file .env -e STATE_DIR={place}" in DEPLOYMENT.read_text()
     assert values.keys() & settings.names() == set()
     assert values["PYTHONDONTWRITEBYTECODE"] == "1"
 
@@ -321,7 +304,7 @@ def test_the_image_starts_gunicorn_without_a_shell() -> None:
 
 def test_the_health_check_asks_for_liveness() -> None:
     check = last_stage()["HEALTHCHECK"]
-    command = yaml.safe_load(check.partition("CMD ")[2])
+    command = exec_form(check.partition("CMD ")[2])
     assert command[:2] == ["python", "-c"]
     compile(command[2], "HEALTHCHECK", "exec")
     assert "/healthz'" in command[2]
@@ -332,7 +315,7 @@ def test_the_version_is_the_same_everywhere(bundle: dict[str, Manifest]) -> None
     version = alertsync.__version__
     assert f'org.opencontainers.image.version="{version}"' in DOCKERFILE
     assert pod_of(bundle["Deployment"])["containers"][0]["image"].endswith(f"alertsync:{version}")
-    assert set(re.findall(r"alertsync:(\d+\.\d+\.\d+)", README.read_text())) == {version}
+    assert set(re.findall(r"alertsync:(\d+\.\d+\.\d+)", DEPLOYMENT.read_text())) == {version}
     assert f"## [{version}]" in prose(ROOT / "CHANGELOG.md")
 
 

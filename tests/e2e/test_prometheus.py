@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from alertsync.simulator.wire import Fault
-from tests.docs.readme import readme_queries
+from tests.docs.readme import example_queries
 from tests.e2e.worlds import World, expect, real_world, simulated_world
 from tests.servers import RealPrometheus, promtool_check_metrics
 from tests.service import Service
@@ -134,8 +134,8 @@ def test_every_alert_is_a_series_with_the_labels_that_were_asked_for(scraped: Sc
     assert scraped.value('count(alertmanager_alert_state{severity=""})') == 2
 
 
-@pytest.mark.parametrize("query", readme_queries())
-def test_the_example_queries_of_the_readme_are_answered_with_numbers(scraped: Scraped, query: str) -> None:
+@pytest.mark.parametrize("query", example_queries())
+def test_the_example_queries_are_answered_with_numbers(scraped: Scraped, query: str) -> None:
     def answered() -> bool:
         found = scraped.prometheus.query(query)
         return bool(found) and not any(math.isnan(float(one["value"][1])) for one in found)

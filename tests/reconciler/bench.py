@@ -12,6 +12,7 @@ from alertsync.simulator import alertmanager_api, irm_api
 from alertsync.simulator.alertmanager_model import Alertmanager, Route
 from alertsync.simulator.irm_model import Irm
 from alertsync.simulator.wire import Server
+from tests.simulation.wire import InTurn
 from tests.unit.clocks import FakeTime
 
 if TYPE_CHECKING:
@@ -190,6 +191,8 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: str) -> I
         }
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
+        # What happens between two requests must not depend on which of two threads was quicker.
+        monkeypatch.setattr("alertsync.clients.irm_pages.ThreadPoolExecutor", InTurn)
         services = bootstrap.build(config.load(), time.clock)
         yield Bench(
             time,

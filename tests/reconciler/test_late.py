@@ -36,7 +36,7 @@ def lists_lag(world: Bench, group: Group) -> None:
 
 def pages_take(world: Bench, seconds: float) -> None:
     """Let each page of IRM's alert groups take so long."""
-    world.irm.on_page_read = lambda _: world.time.sleep(seconds)
+    world.irm.on_page_read = lambda *_: world.time.sleep(seconds)
 
 
 def test_a_slow_reading_does_not_set_irms_time_ahead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

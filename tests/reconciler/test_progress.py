@@ -42,9 +42,12 @@ def test_a_run_tells_what_it_does_and_how_far_it_is(monkeypatch: pytest.MonkeyPa
     # A first run looks, between deciding and acting, for what may be ours to adopt.
     assert phases == [Phase.READING_IRM, Phase.READING_ALERTMANAGER, Phase.DECIDING, Phase.ACTING]
     last = {one.phase: one for one in told}
-    # Integrations, then open alert groups in three pages, acknowledged ones, silenced ones.
+    # Integrations, then side by side: open alert groups in three pages, acknowledged ones, silenced ones.
     pages = [(one.pages_read, one.pages_total) for one in told if one.phase is Phase.READING_IRM]
-    assert pages == [(0, None), (1, 1), (2, 4), (3, 4), (4, 4), (5, 5)]
+    assert pages[:2] == [(0, None), (1, 1)]
+    assert len(pages) == 6
+    assert pages == sorted(pages, key=lambda page: page[0])
+    assert all(read <= (total or 0) <= 6 for read, total in pages[2:])
     assert (last[Phase.READING_ALERTMANAGER].pages_read, last[Phase.READING_ALERTMANAGER].pages_total) == (
         6,
         6,

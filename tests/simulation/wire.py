@@ -90,11 +90,11 @@ class InTurn:
     def __init__(self, *_: Any, **_options: Any) -> None:
         """Take the place of `ThreadPoolExecutor`."""
 
-    def submit(self, call: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def submit(self, call: Callable[..., Any], *arguments: Any, **options: Any) -> Future[Any]:
         """Call it now."""
         future: Future[Any] = Future()
         try:
-            future.set_result(call(*arguments))
+            future.set_result(call(*arguments, **options))
         except BaseException as error:  # noqa: BLE001  a pool keeps whatever ended a call
             future.set_exception(error)
         return future
@@ -164,7 +164,8 @@ class Wire:
             return wire.send(request)
 
         monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
-        monkeypatch.setattr("alertsync.clients.peers.ThreadPoolExecutor", InTurn)
+        for module in ("peers", "irm_pages"):
+            monkeypatch.setattr(f"alertsync.clients.{module}.ThreadPoolExecutor", InTurn)
         # Proxies are looked for in the environment before each request, and there is no transport that could use one.
         monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda *_, **_options: {})
 

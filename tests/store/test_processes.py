@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sqlite3
@@ -140,6 +141,28 @@ def test_processes_that_start_at_once_make_one_database(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alertsync.db", "store.lock"]
 
 
+def test_processes_that_start_at_once_bring_an_older_database_up_to_date_once(tmp_path: Path) -> None:
+    import alembic.command  # noqa: F401, PLC0415  loaded before the fork, so that the children meet at the tables
+
+    # A table of somebody else, so that the steps are gone through and not all tables made at once.
+    connection = sqlite3.connect(tmp_path / "alertsync.db")
+    connection.execute("CREATE TABLE older (body TEXT)")
+    connection.close()
+    barrier = children.forked.Barrier(4)
+    children.finish(*(children.start(_use_and_tell, tmp_path, barrier, number) for number in range(4)))
+    told = [path.read_text() for path in tmp_path.glob("*.log")]
+    assert len(told) == 4
+    assert [text for text in told if text] == ["the tables of the store were brought up to date\n"]
+    assert len(a_store(tmp_path).runs(limit=500).items) == 40
+
+
+def _use_and_tell(directory: Path, barrier: Barrier, number: int) -> None:
+    log = logging.getLogger("alertsync.store.migrate")
+    log.addHandler(logging.FileHandler(directory / f"{number}.log"))
+    log.setLevel(logging.INFO)
+    _use(directory, barrier, number)
+
+
 def test_processes_that_find_damage_at_once_move_it_aside_once(tmp_path: Path) -> None:
     for turn in range(3):
         (tmp_path / "alertsync.db").write_bytes(b"garbage" * 1000)
@@ -154,7 +177,7 @@ def test_processes_that_find_damage_at_once_move_it_aside_once(tmp_path: Path) -
 def _use(directory: Path, barrier: Barrier, number: int) -> None:
     store = a_store(directory, Clock())
     barrier.wait(children.SECONDS)
-    store.ledger()
+    assert store.ledger().degraded == ""
     for one in range(10):
         store.save_run(a_run(number * 10 + one))
         assert store.degraded == ""

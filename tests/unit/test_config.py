@@ -322,6 +322,14 @@ def test_what_is_hardly_meant_is_warned_of(
     assert says in "".join(found)
 
 
+def test_a_heartbeat_without_the_loop_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = config.warnings(read(monkeypatch, IRM_HEARTBEAT_INTEGRATION_ID="C1"))
+    assert ["IRM_HEARTBEAT_INTEGRATION_ID" in one for one in found] == [False, True]
+    on = read(monkeypatch, IRM_HEARTBEAT_INTEGRATION_ID="C1", RECONCILE_INTERVAL="60")
+    assert config.warnings(on) == []
+    assert on.irm.heartbeat_integration_id == "C1"
+
+
 def test_only_a_service_that_nothing_guards_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "WEB_USERNAME" in config.openness(config.load())
     assert config.openness(read(monkeypatch, TRIGGER_TOKEN="0123456789abcdef")) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -30,11 +31,18 @@ def test_a_limit_of_three_in_ten_seconds_lets_the_fourth_wait_for_the_first_to_l
     limiter = Limiter(RateLimit(3, 10), time.clock)
     for _ in range(3):
         assert limiter.wait_needed() == 0
-        limiter.note_sent()
+        assert limiter.claim() == 0
         time.sleep(2)
-    assert limiter.wait_needed() == 4
+    assert limiter.wait_needed() == limiter.claim() == 4
     time.sleep(4)
     assert limiter.wait_needed() == 0
+
+
+def test_of_several_threads_that_want_the_last_request_one_gets_it() -> None:
+    limiter = Limiter(RateLimit(3, 10), FakeTime().clock)
+    with ThreadPoolExecutor(8) as threads:
+        waits = list(threads.map(lambda _: limiter.claim(), range(8)))
+    assert sorted(waits) == [0] * 3 + [10] * 5
 
 
 def test_a_server_that_wants_quiet_gets_it() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from alertsync.models import ActionKind, Brake, DecisionKind, Outcome, RunStatus
 from alertsync.web import queries
 from alertsync.web.history import TRIGGERS
-from alertsync.web.pages import decisions, past
+from alertsync.web.pages import asked, decisions
 from alertsync.web.reconcile import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ OWING = (
 )
 PAST = (
     _query("list", "What to list.", _words(("runs", "actions"))),
-    _query("status", "Only runs that stand so; empty for all.", _words(past.STATUSES)),
-    _query("kind", "Only actions of this kind; empty for all.", _words(past.KINDS)),
-    _query("outcome", "Only actions that ended so; empty for all.", _words(past.OUTCOMES)),
+    _query("status", "Only runs that stand so; empty for all.", _words(asked.STATUSES)),
+    _query("kind", "Only actions of this kind; empty for all.", _words(asked.KINDS)),
+    _query("outcome", "Only actions that ended so; empty for all.", _words(asked.OUTCOMES)),
     _query("q", "Only actions with these words.", {"type": "string"}),
     _query("before", "Where the page before ended.", _CURSOR),
 )

@@ -17,7 +17,6 @@ from alertsync.web.pages import (
     frame,
     now,
     owed,
-    past,
     phrases,
     places,
     silences,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from alertsync.models import Run
     from alertsync.services import Services
+    from alertsync.store import Page
     from alertsync.web.readings import Readings
     from alertsync.web.silencing import Silencing
     from alertsync.web.triggers import Triggers
@@ -54,6 +54,7 @@ _ADDRESSES = (
     ("docs.page", "API"),
     ("alerts.all_alerts", "Alerts in Alertmanager"),
 )
+_AT_ONCE = 50
 _MOST_DEBTS = 500
 _MOST_IN_CHART = 480
 _MOST_ACTIONS = 100
@@ -119,7 +120,7 @@ def blueprint(services: Services, triggers: Triggers, readings: Readings, silenc
     def inconsistencies() -> str:
         wanted = asked.decisions_wanted(request)
         last = store.last_run()
-        listing = decisions.listing(last, wanted, services.settings.policy) if last else None
+        listing = decisions.listing(last, wanted) if last else None
         return render_template(
             "inconsistencies.html",
             run=last,
@@ -142,6 +143,7 @@ def blueprint(services: Services, triggers: Triggers, readings: Readings, silenc
             listing=owed.listing(page.items),
             show=show,
             next=page.next,
+            degraded=store.degraded,
             policy=services.settings.policy,
             interval=services.settings.interval,
         )
@@ -178,7 +180,7 @@ def _run(services: Services, run_id: str) -> str:
             404, "Unknown run", "No run of that id is kept here.", "The history lists those that are kept."
         )
     one = views.as_of_now(found, services)
-    listing = decisions.listing(one, wanted, services.settings.policy)
+    listing = decisions.listing(one, wanted)
     progress = services.progress()
     return render_template(
         "run.html",
@@ -188,7 +190,8 @@ def _run(services: Services, run_id: str) -> str:
         shows=decisions.SHOWS,
         silences_at=_silences_at(services, one),
         progress=progress if progress is not None and progress.run_id == run_id else None,
-        due=services.store.standing().due,
+        kept_back=[page for page in one.repages if page.held],
+        mirrored=decisions.mirrored(one),
     )
 
 
@@ -200,15 +203,14 @@ def _add_past(routes: Blueprint, services: Services) -> None:
         queries.check(request, "list", "status", "kind", "outcome", "q", "before")
         what = queries.choice(request, "list", "runs", "actions")
         before = request.args.get("before")
-        runs, actions = asked.runs_wanted(request), asked.actions_wanted(request)
-        found: past.Found[Any]
+        runs, actions = asked.runs_asked(request), asked.actions_asked(request)
+        found: Page[Any]
         try:
             if what == "runs":
-                found = past.look_through(lambda limit, at: store.runs(limit=limit, before=at), runs, before)
+                wanted = runs.wanted(services.clock.now() - views.longest(services))
+                found = store.runs(limit=_AT_ONCE, before=before, wanted=wanted)
             else:
-                found = past.look_through(
-                    lambda limit, at: store.actions(limit=limit, before=at), actions, before
-                )
+                found = store.actions(limit=_AT_ONCE, before=before, wanted=actions.wanted())
         except ValueError:
             raise asked.cursor_error() from None
         drawn = chart.chart(
@@ -221,7 +223,8 @@ def _add_past(routes: Blueprint, services: Services) -> None:
             runs=runs,
             actions=actions,
             chart=drawn,
-            past=past,
+            asked=asked,
+            degraded=store.degraded,
             as_of_now=lambda one: views.as_of_now(one, services),
         )
 

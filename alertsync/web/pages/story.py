@@ -25,6 +25,7 @@ from alertsync.models import (
     Unreadable,
 )
 from alertsync.store import WantedActions
+from alertsync.web.pages import phrases
 from alertsync.web.pages.decisions import Row, row
 from alertsync.web.pages.owed import Owed, owed
 from alertsync.web.pages.phrases import ACTIONS, OUTCOMES, WELL, tone_of
@@ -64,7 +65,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """All that a story is made of; what is not known is empty."""
+    """All that a story is made of; what is not known is empty. `acted` is what came of `decision`."""
 
     alert_group: AlertGroup | None = None
     deliveries: tuple[Delivery, ...] = ()
@@ -73,6 +74,7 @@ class Known(msgspec.Struct, frozen=True):
     debts: tuple[Debt, ...] = ()
     lease: Lease | None = None
     decision: Decision | None = None
+    acted: Action | None = None
     own: tuple[Shown, ...] = ()
     events: tuple[HandledEvent, ...] = ()
 
@@ -187,6 +189,7 @@ class Story(msgspec.Struct, frozen=True):
     title: str
     url: str
     state: str
+    resolved: bool
     row: Row | None
     told: Told
     owed: tuple[Owed, ...]
@@ -205,9 +208,11 @@ def remembered(store: Store, last: Run | None, alert_group_id: str, most: int) -
     )
     ledger: Ledger = store.ledger()
     leases = (lease for lease in ledger.leases if lease.alert_group_id == alert_group_id)
+    acted = (one for one in last.actions if one.alert_group_id == alert_group_id) if last and decided else ()
     return Known(
         alert_group=decided.alert_group if decided else None,
         decision=decided,
+        acted=next(iter(acted), None),
         silences=decided.silences if decided else (),
         actions=store.actions(limit=most, wanted=WantedActions(alert_group_id=alert_group_id)).items,
         debts=store.debts(limit=most, alert_group_id=alert_group_id).items,
@@ -232,6 +237,7 @@ def of(explained: Explanation | None, known: Known, policy: Policy, now: datetim
             known,
             alert_group=explained.alert_group,
             decision=decided,
+            acted=None,
             deliveries=explained.deliveries,
             silences=decided.silences if decided else (),
             debts=explained.debts or known.debts,
@@ -248,8 +254,9 @@ def of(explained: Explanation | None, known: Known, policy: Policy, now: datetim
     return Story(
         title=next((title.strip() for title in titles if title.strip()), "Alert group"),
         url=(group.url if group else next((debt.url for debt in known.debts if debt.url), "")) or "",
-        state=group.state if group else "",
-        row=row(decided, {}, policy) if decided else None,
+        state=phrases.state(group.state, known.acted) if group else "",
+        resolved=group is not None and group.state == "resolved",
+        row=row(decided, known.acted) if decided else None,
         told=told(known, now),
         owed=tuple(map(owed, known.debts)),
         lease=known.lease,
