@@ -1,24 +1,23 @@
 """Every command of the documentation is run, or says what it needs that a test has not."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.docs.commands import NEEDS, blocks_of, run_page, to_run, workplace
+from tests.docs.commands import NEEDS, Stage, blocks_of, run_page, to_run, workplace
 from tests.docs.readme import PAGES, ROOT
 from tests.e2e.worlds import TOKEN, World, simulated_world
 from tests.servers import free_port, poll_until
 from tests.service import Service
 
 LANGUAGES = {"", "json", "mermaid", "nginx", "promql", "sh", "yaml"}
-NAME, PASSWORD, TRIGGER_TOKEN = "ana", "a-password-of-ana", "a-token-of-a-script"
-IRM_NAME = "irm"
-NEWEST_SILENCE = (
-    "$(curl -s http://localhost:8080/api/v1/silences"
-    """ | python -c 'import json, sys; print(json.load(sys.stdin)["items"][0]["id"])')"""
-)
+PASSWORD, TRIGGER_TOKEN = "a-password-of-theirs", "a-token-of-a-script"
+NAMES = {"WEB": "ana", "WEBHOOK": "irm"}
+"""Whom the pages let ask, by the settings that let them in."""
+KEEP_ITS_ID = 'SILENCE=$(command curl -s {} | grep -o \'"id": *"[^"]*\' | head -1 | grep -o \'[^"]*$\')'
 
 pytestmark = pytest.mark.timeout(120)  # one page installs all packages
 
@@ -38,19 +37,16 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def service(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Start the service that the pages speak of at port 8080; whoever wants may use it."""
-    settings = world.settings(RECONCILE_INTERVAL="60", DRY_RUN="true")
-    with Service(tmp_path_factory.mktemp("service"), settings) as it:
-        poll_until(it.runs, within=20, what="the first run ends")
-        yield it
+def done() -> dict[str, set[str]]:
+    """Remember what was done with each service."""
+    return defaultdict(set)
 
 
 @pytest.fixture(scope="module")
-def acting(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Start a service that does what it is told, by IRM too."""
-    settings = world.settings(WEBHOOK_USERNAME=IRM_NAME, WEBHOOK_PASSWORD=PASSWORD, RECONCILE_INTERVAL="60")
-    with Service(tmp_path_factory.mktemp("acting"), settings) as it:
+def service(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Start the service that the pages speak of at port 8080; whoever wants may use it."""
+    settings = world.settings(RECONCILE_INTERVAL="60", ON_SILENCED="silence")
+    with Service(tmp_path_factory.mktemp("service"), settings) as it:
         poll_until(it.runs, within=20, what="the first run ends")
         yield it
 
@@ -58,14 +54,16 @@ def acting(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.fixture(scope="module")
 def guarded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Start a service that wants to know who asks."""
-    more = {"WEB_USERNAME": NAME, "WEB_PASSWORD": PASSWORD, "TRIGGER_TOKEN": TRIGGER_TOKEN, "DRY_RUN": "true"}
-    with Service(tmp_path_factory.mktemp("guarded"), world.settings(**more)) as it:
+    names = {f"{who}_USERNAME": name for who, name in NAMES.items()}
+    secrets = {**{f"{who}_PASSWORD": PASSWORD for who in NAMES}, "TRIGGER_TOKEN": TRIGGER_TOKEN}
+    settings = world.settings(DRY_RUN="true", **names, **secrets)
+    with Service(tmp_path_factory.mktemp("guarded"), settings) as it:
         yield it
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if to_run(page)], ids=name_of)
 def test_the_commands_of_a_page_do_what_they_say(
-    page: Path, world: World, request: pytest.FixtureRequest, tmp_path: Path
+    page: Path, world: World, done: dict[str, set[str]], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     blocks = to_run(page)
     text = "".join(block.text for block in blocks)
@@ -75,27 +73,19 @@ def test_the_commands_of_a_page_do_what_they_say(
         port = free_port()
         settings = {"PORT": str(port)}
     else:
-        used: Service = request.getfixturevalue(
-            "acting"
-            if f"-u {IRM_NAME} " in text or "/silences" in text
-            else "guarded"
-            if "-u ana" in text
-            else "service"
-        )
+        used: Service = request.getfixturevalue("guarded" if "curl -u" in text else "service")
         port = int(used.url.rpartition(":")[2])
         settings = {**used.settings, "TRIGGER_TOKEN": TRIGGER_TOKEN}
     where = workplace(tmp_path, installed="-m venv" not in text)
-    swaps = {
-        # What only an example can say, first: a silence that was made, and an alert group that is open.
-        "20261123T093000-1f2e3d": NEWEST_SILENCE,
-        "IPGQOUSLM4JUA": world.irm.group("NodeDown").id,
-        "localhost:8080": f"127.0.0.1:{port}",
-        f"-u {NAME} ": f"-u {NAME}:{PASSWORD} ",
-        f"-u {IRM_NAME} ": f"-u {IRM_NAME}:{PASSWORD} ",
-    }
+    address = f"127.0.0.1:{port}"
+    swaps = {f"-u {name} ": f"-u {name}:{PASSWORD} " for name in NAMES.values()}
+    swaps |= {"localhost:8080": address, "https://alertsync.example": f"http://{address}"}
+    swaps |= {"IPGQOUSLM4JUA": world.irm.group("NodeDown").id, "20261123T093000-1f2e3d": "$SILENCE"}
     edited = {f"{name}={value}" for name, value in world.settings(GRAFANA_IRM_TOKEN=TOKEN).items()}
     after = {"cp .env.example .env": f"printf '%s\\n' {' '.join(sorted(edited))} >>.env"}
-    assert run_page(blocks, where, settings, swaps, after) == [str(block) for block in blocks]
+    after["-X POST http://localhost:8080/api/v1/silences"] = KEEP_ITS_ID.format(f"{address}/api/v1/silences")
+    stage = Stage(settings, swaps, after, done[address])
+    assert run_page(blocks, where, stage) == [str(block) for block in blocks]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -124,7 +114,7 @@ def test_the_runner_tells_a_command_that_fails(tmp_path: Path) -> None:
     where = tmp_path / "where"
     where.mkdir()
     with pytest.raises(AssertionError, match=r"page.md:5 failed:(.|\n)*first(.|\n)*no-such-file"):
-        run_page(to_run(page), where, {}, {}, {})
+        run_page(to_run(page), where, Stage())
 
 
 def test_the_runner_tells_an_answer_that_is_an_error(tmp_path: Path, service: Service) -> None:
@@ -133,4 +123,4 @@ def test_the_runner_tells_an_answer_that_is_an_error(tmp_path: Path, service: Se
     where = tmp_path / "where"
     where.mkdir()
     with pytest.raises(AssertionError, match=r"page.md:1 failed:(.|\n)*404"):
-        run_page(to_run(page), where, {}, {}, {})
+        run_page(to_run(page), where, Stage())
