@@ -468,6 +468,7 @@ def test_the_example_of_the_documentation_is_answered_as_it_says(irm: Receiver) 
     (answer,) = blocks(page, "json")
     sent = command.partition("-d '")[2].rpartition("'")[0]
     assert irm.told(sent.encode()) == json.loads(answer)
+    assert f"At most {inbox.MOST_WAITING} events wait" in page.read_text(encoding="utf-8")
 
 
 # --- Reading alone ----------------------------------------------------------------------------------------
