@@ -10,7 +10,7 @@ import msgspec
 from alertsync.models import DURATION_BUCKETS, Counters, LeaseState, Owing, RunStatus, Standing, Summary
 
 if TYPE_CHECKING:
-    from alertsync.models import Ledger, Run
+    from alertsync.models import Ledger, Run, Upstream
 
 
 def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
@@ -24,7 +24,7 @@ def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
         standing,
         counters=_counters(standing.counters, run),
         last=_summary(run),
-        upstreams=standing.upstreams | run.upstreams,
+        upstreams=_upstreams(standing, run),
         debts={state.value: number for state, number in owed.items()},
         due=owed[Owing.DUE] + owed[Owing.POSTED],
         leases=sum(lease.state is LeaseState.HELD for lease in ledger.leases),
@@ -42,6 +42,13 @@ def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
         decisions=dict(Counter(decision.kind.value for decision in run.decisions)),
         brakes=run.brakes,
     )
+
+
+def _upstreams(standing: Standing, run: Run) -> dict[str, Upstream]:
+    """Give how each was last seen; of peers that are not among the settings any more nobody wants to know."""
+    read = "alertmanager" in run.upstreams
+    kept = {name: one for name, one in standing.upstreams.items() if not read or name == "irm"}
+    return kept | run.upstreams
 
 
 def _counters(before: Counters, run: Run) -> Counters:

@@ -74,6 +74,7 @@ from alertsync.models.runs import (
     Standing,
     Summary,
     Upstream,
+    peer_name,
 )
 
 __all__ = [
@@ -130,4 +131,5 @@ __all__ = [
     "Unreadable",
     "Upstream",
     "Webhook",
+    "peer_name",
 ]
