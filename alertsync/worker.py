@@ -40,6 +40,7 @@ from gunicorn.workers.gthread import _DEFER, ThreadWorker
 
 from alertsync.admission import MOMENT_SECONDS, Admission, is_probe
 from alertsync.errors import PROBLEM_TYPE
+from alertsync.headers import HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +157,9 @@ class _ProblemSocket:
         content = json.dumps(body).encode() + b"\n"
         head = (
             f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {PROBLEM_TYPE}\r\n"
-            f"Content-Length: {len(content)}\r\n\r\n"
+            f"Content-Length: {len(content)}\r\nCache-Control: no-store\r\n"
+            + "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+            + "\r\n"
         )
         self._client.sendall(head.encode("latin-1") + content)
 
