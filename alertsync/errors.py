@@ -62,6 +62,14 @@ class StoppedError(AlertsyncError):
     """The process was asked to stop, so the run ended between two requests."""
 
 
+class LockLostError(StoppedError):
+    """What keeps the hosts apart that share a database is lost: another one may run now, so this one does nothing more."""
+
+
+class SharedLockError(AlertsyncError):
+    """The database that several hosts share cannot be asked for a lock, so nothing guards a run against theirs."""
+
+
 class Reason(StrEnum):
     """Why a request to an upstream failed; bounded, fit for a metric label."""
 

@@ -152,7 +152,7 @@ class Closing:
         deadline = self._hands.deadline.without_stop(_LOOK_SECONDS)
         try:
             exactly, joined = self._hands.observer.closed(decision.alert_group, deadline)
-        except UpstreamError as error:
+        except (UpstreamError, StoppedError) as error:
             log.warning(
                 "what joined an alert group at the last moment is not known yet, and the next run looks",
                 extra={"reason": str(error)},

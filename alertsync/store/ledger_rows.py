@@ -58,7 +58,7 @@ _ENDED_LEASES = (
     .limit(_MOST)
 )
 _SIGHTINGS = select(sightings.c.alert_group_id, sightings.c.body)
-_FACTS = select(facts.c.name, facts.c.body)
+_FACTS = select(facts.c.name, facts.c.body).where(facts.c.name.in_(sorted(_facts)))
 _STAMP = update(identity).values(serial=bindparam("serial"), fresh=bindparam("fresh"))
 
 
@@ -105,8 +105,7 @@ def read(connection: Connection, oldest: datetime, *, fresh: bool) -> Found:
 def _read_facts(connection: Connection, reader: _Reader) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, body in connection.execute(_FACTS):
-        if name in _facts:
-            found |= reader.each([(name, body)], _facts[name], "the list of")
+        found |= reader.each([(name, body)], _facts[name], "the list of")
     return found
 
 
@@ -142,6 +141,32 @@ def write_missing(connection: Connection, change: LedgerChange) -> None:
     ended = set(connection.scalars(select(leases.c.alert_group_id).where(leases.c.state.not_in(_holding))))
     _write_debts(connection, [debt for debt in change.debts if debt.id not in over])
     _write_leases(connection, [lease for lease in change.leases if lease.alert_group_id not in ended])
+
+
+def write_unknown(connection: Connection, change: LedgerChange) -> None:
+    """Write of a change what no other host can know: what is not there at all, and resolves taken for not done.
+
+    It is for a host that could not write while it held the run lock. Others have run since, and whatever they could
+    find out about the debts and leases that they knew, they did.
+    """
+    there = dict(connection.execute(_DEBTS.where(debts.c.id.in_([debt.id for debt in change.debts]))).all())
+    held = select(leases.c.alert_group_id)
+    mirrored = set(
+        connection.scalars(
+            held.where(leases.c.alert_group_id.in_([one.alert_group_id for one in change.leases]))
+        )
+    )
+    _write_debts(connection, [debt for debt in change.debts if _is_news(debt, there.get(debt.id))])
+    _write_leases(connection, [lease for lease in change.leases if lease.alert_group_id not in mirrored])
+
+
+def _is_news(debt: Debt, body: bytes | None) -> bool:
+    if body is None or debt.void or debt.resolved_at is None:
+        return body is None
+    try:
+        return _debt.decode(body).void
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
 
 
 def write_fact(connection: Connection, name: str, body: bytes) -> None:

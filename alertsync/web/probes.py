@@ -54,6 +54,8 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
         standing = services.store.standing()
         degraded = bool(attention.degraded(services, standing))
         live = metrics.render_live(services.heartbeat, services.clock, degraded=degraded)
+        if not _speaks_of_runs(services):
+            return _page((exposition.deflate(http_metrics.render() + live),))
         published = services.store.metrics()
         if not published:
             first = metrics.render_standing(standing) + metrics.render_requests(services.store.requests())
@@ -61,6 +63,12 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
         return _page((exposition.deflate(http_metrics.render() + live), *published))
 
     app.register_blueprint(blueprint)
+
+
+def _speaks_of_runs(services: Services) -> bool:
+    """Tell whether this host is the one that tells of runs: where several would, sums over all of them were wrong."""
+    alone = not services.store.shared or not services.settings.interval
+    return alone or services.heartbeat.leader is not None
 
 
 def longest_still(settings: Settings) -> float:

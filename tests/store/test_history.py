@@ -155,6 +155,7 @@ def test_counters_survive_and_the_page_is_a_file(tmp_path: Path) -> None:
     assert not (tmp_path / "standing.json").exists()
 
 
+@pytest.mark.sqlite  # a file that nobody else had
 def test_how_things_stood_in_version_0_1_0_is_taken_over(tmp_path: Path) -> None:
     (tmp_path / "standing.json").write_bytes(b'{"counters":{"runs":41,"failures":2},"attached":{}}')
     store = a_store(tmp_path)
