@@ -137,7 +137,7 @@ class Attempt:
         try:
             planned = self._look()
             actions = self._act(planned)
-            self._deadline.hold.check()
+            self._deadline.hold.prove()
             self._ledger_after = self._store.ledger()
             told = report.outcome(planned, actions, self._policy, self._ledger_after)
             run = self._ended(*self._and_what_is_unsure(*told), planned, actions)

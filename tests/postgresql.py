@@ -10,11 +10,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
 import psycopg
+import pytest
 
 from tests.servers import free_port, poll_until
 
@@ -165,6 +167,13 @@ class PostgresServer:
         if self._user is None:
             return place
         return {**place, "user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": ()}
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """Give one server for all tests of this process that want one; each makes a schema of its own."""
+    with PostgresServer() as server:
+        yield server
 
 
 def _unprivileged() -> pwd.struct_passwd:

@@ -17,6 +17,7 @@ from alertsync.models import (
     Credentials,
     Debt,
     Lease,
+    LeaseState,
     Ledger,
     LedgerChange,
     Sighting,
@@ -144,24 +145,26 @@ def write_missing(connection: Connection, change: LedgerChange) -> None:
 
 
 def write_unknown(connection: Connection, change: LedgerChange) -> None:
-    """Write of a change what no other host can know: what is not there at all, and resolves taken for not done.
+    """Write of a change what no other host can know: what is not there at all, or was given up too early.
 
     It is for a host that could not write while it held the run lock. Others have run since, and whatever they could
     find out about the debts and leases that they knew, they did.
     """
     there = dict(connection.execute(_DEBTS.where(debts.c.id.in_([debt.id for debt in change.debts]))).all())
-    held = select(leases.c.alert_group_id)
+    held = select(leases.c.alert_group_id).where(leases.c.state.in_(_holding))
     mirrored = set(
         connection.scalars(
             held.where(leases.c.alert_group_id.in_([one.alert_group_id for one in change.leases]))
         )
     )
     _write_debts(connection, [debt for debt in change.debts if _is_news(debt, there.get(debt.id))])
-    _write_leases(connection, [lease for lease in change.leases if lease.alert_group_id not in mirrored])
+    ours = [lease for lease in change.leases if lease.state is LeaseState.HELD]
+    _write_leases(connection, [lease for lease in ours if lease.alert_group_id not in mirrored])
 
 
 def _is_news(debt: Debt, body: bytes | None) -> bool:
-    if body is None or debt.void or debt.resolved_at is None:
+    """Tell whether a debt is not there, or was taken for one of a resolve that did not happen; it may have, late."""
+    if body is None or debt.void:
         return body is None
     try:
         return _debt.decode(body).void

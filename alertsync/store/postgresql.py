@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from alertsync.clock import Clock
     from alertsync.store.session import Session
 
-ANSWER_SECONDS = 20.0
+_ANSWER_SECONDS = 20.0
 """How long a statement may take before we give its connection up; the server ends it earlier, if it can."""
+_PAGE_SECONDS = 5.0
+"""How long one may take that pages and lists wait for."""
 IDLE_SECONDS = 10
 """After so many seconds without a word from us the server ends the connection that holds our locks, and frees them."""
 _CONNECT_SECONDS = 3
@@ -89,6 +91,7 @@ _ADVICE = {
     "57": _UNREACHABLE,
     "28": "it refuses our user or password. Is DATABASE_URL right, and does pg_hba.conf let us in?",
     "3D": "there is no database of that name. Create it, or name another one in DATABASE_URL",
+    "25P03": _UNREACHABLE,
     "25006": "it may only be read. DATABASE_URL wants the primary, not a replica",
     "3F": "its schema is missing. Create the schema that DATABASE_URL or the user's search_path names",
     "42501": "its user lacks a right. Let the user own the database, or grant CREATE and USAGE on the schema",
@@ -104,9 +107,11 @@ _MISSING = ("42P01", "42703")
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection on which nothing is waited for without end."""
 
+    patience = _ANSWER_SECONDS
+
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         """Wait for what the server says; one that says nothing in time is as good as gone."""
-        bound = ANSWER_SECONDS if timeout is None else timeout
+        bound = self.patience if timeout is None else timeout
         ends = time.monotonic() + bound
         try:
             return super().wait(gen, interval, timeout=bound)
@@ -122,6 +127,8 @@ def connect(url: str, *, holding: bool = False) -> BoundedConnection:
     """Open a connection; one that is `holding` locks frees them after `IDLE_SECONDS` without a word from us."""
     wanted: dict[str, Any] = {**_DEFAULTS, **conninfo.conninfo_to_dict(url)}
     opened = BoundedConnection.connect(**wanted, prepare_threshold=None)
+    if not holding:
+        opened.patience = _PAGE_SECONDS
     try:
         asked = _HOLDING if holding else _SERVER
         opened.execute(_SET, (list(asked), list(asked.values())))
@@ -136,7 +143,7 @@ def engine(url: str, *, pooled: bool) -> Engine:
     """Make an engine; without a pool, its connections hold locks."""
     make: Callable[..., Engine] = partial(create_engine, "postgresql+psycopg://", use_native_hstore=False)
     if not pooled:
-        return make(creator=lambda: connect(url, holding=True), poolclass=NullPool)
+        return make(creator=lambda: connect(url, holding=True), poolclass=NullPool, pool_reset_on_return=None)
     return make(
         creator=lambda: connect(url),
         poolclass=QueuePool,
@@ -230,6 +237,8 @@ class PostgresDatabase:
                 self._make()
                 return self._once(work, write=write, fenced=fenced)
         except EXPECTED as error:
+            if fenced and self.session is not None and self.session.lost:
+                raise Fault(f"the store ({self.path}) cannot be written: {self.session.lost}") from error
             if code_of(error).startswith("08"):
                 self._rests_until = self._clock.monotonic() + _REST_SECONDS
             raise fault(error, self.path, writing=write) from error
@@ -271,7 +280,9 @@ class PostgresDatabase:
                 # All of it as it was at one moment.
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
-                return work(connection, _stamp(connection, lock=write))
+                done = work(connection, _stamp(connection, lock=write))
+        self._rests_until = float("-inf")
+        return done
 
     def _leave_to_the_parent(self) -> None:
         """After a fork, leave the connections to whom they belong."""

@@ -185,20 +185,22 @@ class Leadership:
         self._url = url
         self._of_host = of_host
         self._session: Session | None = None
+        self._taken = False
 
     def acquire(self) -> bool:
         """Take both if they are free; raise `StateDirError` or `SharedLockError` if one cannot be asked for."""
         if not self._of_host.holds() and not self._of_host.acquire():
             return False
-        # The place of this host in the queue is kept: its other processes need not ask the server too.
+        # What is taken on this host is kept: its other processes need not ask the server too.
         if self._session is None or self._session.lost:
             self._session = None
             self._session = Session(self._url, Name.LEADER)
-        return self._session.take()
+        self._taken = self._session.take()
+        return self._taken
 
     def holds(self) -> bool:
         """Tell whether both are held; costs nothing mostly."""
-        if self._session is None:
+        if self._session is None or not self._taken:
             return False
         try:
             self._session.check()
@@ -210,7 +212,7 @@ class Leadership:
         """Give both back."""
         if self._session is not None:
             self._session.close()
-            self._session = None
+        self._session, self._taken = None, False
         self._of_host.release()
 
 

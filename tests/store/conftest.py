@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.postgresql import PostgresServer
+from tests.postgresql import postgres  # noqa: F401  a fixture
 from tests.store import values
 
 if TYPE_CHECKING:
@@ -23,12 +23,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Let each test meet both, unless it is marked."""
     marked = [kind for kind in KINDS if metafunc.definition.get_closest_marker(kind)]
     metafunc.parametrize("database", marked or KINDS, indirect=True)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    with PostgresServer() as server:
-        yield server
 
 
 @pytest.fixture(autouse=True)
