@@ -54,6 +54,10 @@ class NewerStoreError(AlertsyncError):
     """A later version of alertsync made the store: this one does not know what it owes, and must not touch it."""
 
 
+class MovingError(AlertsyncError):
+    """The store cannot be moved to another database, or back."""
+
+
 class UnknownAlertGroupError(AlertsyncError):
     """IRM has no alert group of that id."""
 

@@ -159,7 +159,10 @@ def overlapping(seen: list[Ask]) -> list[tuple[str, list[Ask]]]:
 
 
 def paid_twice(world: World) -> list[str]:
-    """Name the alerts that were paged again by us more than once after the same resolve."""
+    """Name the posts of ours that told nothing that another one had not told since the last resolve.
+
+    A post names all alerts of its place that are active, so that one may stand in several, each sent for another.
+    """
     told: set[tuple[str, str]] = set()
     twice = []
     for one in world.irm.server.received:
@@ -169,10 +172,10 @@ def paid_twice(world: World) -> list[str]:
             title = (world.irm.model.group(one.path.split("/")[-3]).title or "").strip()
             told = {pair for pair in told if pair[0] != title}
         elif one.path.startswith("/integrations/") and _is_ours(one):
-            for pair in _alerts(one):
-                if pair in told:
-                    twice.append(f"{pair[0]} {pair[1]}")
-                told.add(pair)
+            named = set(_alerts(one))
+            if named <= told:
+                twice.append(", ".join(sorted(f"{name} {instance}" for name, instance in named)))
+            told |= named
     return twice
 
 
