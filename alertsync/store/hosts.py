@@ -53,6 +53,15 @@ def leadership(database: Database | PostgresDatabase, of_host: FileLock) -> File
     return Leadership(database.url, of_host)
 
 
+def is_led(database: Database | PostgresDatabase) -> bool:
+    """Tell whether any host leads; without others to ask, nothing is known of that here. May raise `Fault`."""
+    if isinstance(database, Database):
+        return False
+    from alertsync.store.session import led  # noqa: PLC0415  see the docstring of the module
+
+    return database.run(lambda connection, _: led(connection), patience=0.0)
+
+
 def pages_of(
     database: Database | PostgresDatabase, directory: Path, clock: Clock
 ) -> PublishedFiles | SharedPages:

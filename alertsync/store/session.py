@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import psycopg
 from psycopg import generators
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from alertsync.clock import Hold
@@ -175,7 +176,17 @@ class Session(Hold):
 
 
 _GIVEN_AWAY = "somebody else was given this connection"
+_LED = text(
+    "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2 "  # noqa: S608  our own words
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+    f"AND classid::int = {SCHEMA} AND objid = {Name.LEADER.value})"
+)
 _DIRECT = "DATABASE_URL wants the server itself, or a pooler in session mode, as locks belong to a connection"
+
+
+def led(connection: Connection) -> bool:
+    """Tell whether any host leads, as PostgreSQL knows it."""
+    return bool(connection.scalar(_LED))
 
 
 class Leadership:

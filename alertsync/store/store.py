@@ -21,7 +21,7 @@ from alertsync.store import history, ledger_rows, memory
 from alertsync.store.database import Stamp, open_database
 from alertsync.store.faults import EXPECTED, Fault
 from alertsync.store.health import Health
-from alertsync.store.hosts import leadership, pages_of, reserved
+from alertsync.store.hosts import is_led, leadership, pages_of, reserved
 from alertsync.store.pages import Page, key_of, page
 from alertsync.store.wanted import ALL_ACTIONS, ALL_RUNS
 from alertsync.store.writer import Held, Unsaved, read_requests, read_standing, settle, settle_history
@@ -91,6 +91,11 @@ class Store:
             raise NewerStoreError(str(fault)) from fault
 
     @property
+    def place(self) -> object:
+        """Where it is, as people are told."""
+        return self._database.path
+
+    @property
     def shared(self) -> bool:
         """Whether other hosts may use it too."""
         return self._database.shared
@@ -112,6 +117,14 @@ class Store:
     def leadership(self, of_host: FileLock) -> FileLock | Leadership:
         """Give the lock of who leads among all hosts, made of that of who leads on this one."""
         return leadership(self._database, of_host)
+
+    def is_led(self) -> bool:
+        """Tell whether any of the hosts that share it leads the loop, as far as can be known. Never raises."""
+        try:
+            return is_led(self._database)
+        except Fault as fault:
+            self._health.fails(fault, writing=False)
+            return False
 
     @property
     def keeps_back(self) -> bool:

@@ -84,6 +84,9 @@ def see_that_one_tells_of_runs_and_all_of_history(cluster: Cluster, leader: Host
         assert reconciliation(theirs) == []
         assert "alertsync_debts" not in theirs
         assert "flask_http_request" in theirs
+        page = host.service.get("/", headers={"Accept": "text/html"}).text
+        assert "led by another host" in page
+        assert "No worker leads" not in page
     done = followers[0].service.reconcile()
     assert done["status"] == "success"
     assert len(followers[0].service.runs(run_id=done["run_id"])) == 1
