@@ -22,6 +22,8 @@ from tests.servers import free_port, poll_until
 
 USER, PASSWORD, DATABASE = "alertsync", "s3cret/of:postgres", "alertsync"
 _BINARIES = Path("/usr/lib/postgresql")
+_MEMORY = "/dev/shm"  # noqa: S108  mkdtemp makes a name of its own there
+_ROOM = 1 << 30
 _READY_WITHIN_SECONDS = 30
 _STOPPED_WITHIN_SECONDS = 20
 _PORT_ATTEMPTS = 5
@@ -29,6 +31,8 @@ _QUICK = {
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "16MB",
+    "max_wal_size": "64MB",
+    "min_wal_size": "32MB",
     "max_connections": "60",
     "listen_addresses": "127.0.0.1",
     "log_min_messages": "fatal",
@@ -40,8 +44,8 @@ class PostgresServer:
     """A server with one database and its owner, as a context manager."""
 
     def __init__(self) -> None:
-        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  mkdtemp makes a name of its own
-        self._directory = Path(tempfile.mkdtemp(prefix="postgresql-", dir=memory))
+        has_room = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM
+        self._directory = Path(tempfile.mkdtemp(prefix="postgresql-", dir=_MEMORY if has_room else None))
         self._user = _unprivileged() if os.getuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
         self._maker = os.getpid()

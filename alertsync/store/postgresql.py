@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 from psycopg import conninfo
@@ -44,6 +44,8 @@ IDLE_SECONDS = 10
 _CONNECT_SECONDS = 3
 _REST_SECONDS = 2.0
 """After an attempt in vain, pages do not try again for so long: each would wait for as long as the one before."""
+_MAKING_SECONDS = 300.0
+"""How long a step may take that brings large tables up to date."""
 _POOLED, _MOST = 2, 8
 _MAKING = 3
 """Name of the lock under which tables are made, beside those of `session`."""
@@ -292,8 +294,10 @@ class PostgresDatabase:
 
     def _make(self) -> None:
         """Make the tables, or bring them up to date, unless another process has done so by now."""
-        self._leave_to_the_parent()
-        with self._engine.connect() as connection, connection.begin():
+        with holding(self.url).connect() as connection, connection.begin():
+            cast("BoundedConnection", connection.connection.dbapi_connection).patience = _MAKING_SECONDS
+            connection.execute(text(f"SET LOCAL statement_timeout = '{_MAKING_SECONDS:g}s'"))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS:g}s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({SCHEMA}, {_MAKING})"))
             migrate.refuse_newer(connection)
             make_tables(connection)

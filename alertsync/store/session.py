@@ -67,15 +67,17 @@ class Session(Hold):
         self._guard = threading.RLock()
         self._ended = threading.Event()
         self._proven_at = time.monotonic()
+        self._connection: Connection | None = None
         try:
             self._connection = postgresql.holding(url).connect()
             self._raw = cast("postgresql.BoundedConnection", self._connection.connection.dbapi_connection)
             # A pooler may give our connection to somebody else, who would then hold what we hold.
-            taken = self._ask(f"SELECT current_setting('alertsync.session', true) <> '{self._mark}'")
+            taken = self._ask("SELECT nullif(current_setting('alertsync.session', true), '')")
             self._ask(f"SELECT set_config('alertsync.session', '{self._mark}', false)")
         except (SQLAlchemyError, psycopg.Error, OSError) as error:
+            self.close()
             raise self._unusable(error) from error
-        if taken == "t":
+        if taken:
             self.close()
             raise SharedLockError(
                 f"{self._place} is reached through a pooler that shares connections: {_DIRECT}"
@@ -113,22 +115,23 @@ class Session(Hold):
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """Do `work` in a transaction that ends before the lock can; raise what comes of it."""
         with self._guard:
-            if self.lost:
+            connection = self._connection
+            if self.lost or connection is None:
                 # SQLAlchemy would connect anew, without the lock.
                 raise psycopg.OperationalError(self.lost)
             try:
-                with self._connection.begin():
-                    self._see_that_it_is_ours()
-                    done = work(self._connection)
+                with connection.begin():
+                    self._see_that_it_is_ours(connection)
+                    done = work(connection)
             except BaseException as error:
-                if self._connection.invalidated or self._raw.closed:
+                if connection.invalidated or self._raw.closed:
                     self._lose(error)
                 raise
             self._proven_at = time.monotonic()
             return done
 
-    def _see_that_it_is_ours(self) -> None:
-        mark = self._connection.exec_driver_sql("SELECT current_setting('alertsync.session', true)").scalar()
+    def _see_that_it_is_ours(self, connection: Connection) -> None:
+        mark = connection.exec_driver_sql("SELECT current_setting('alertsync.session', true)").scalar()
         if mark != self._mark or self._raw.closed:
             raise psycopg.OperationalError(_GIVEN_AWAY)
 
@@ -137,6 +140,8 @@ class Session(Hold):
         self._ended.set()
         with self._guard:
             self.lost = self.lost or "it was given back"
+            if self._connection is None:
+                return
             with contextlib.suppress(SQLAlchemyError, psycopg.Error, OSError):
                 self._connection.close()
             with contextlib.suppress(psycopg.Error, OSError):
