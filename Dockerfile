@@ -1,5 +1,5 @@
-# To pin the base image by digest as well, look it up once and write it behind the tag, as in
-# python:3.11.14-slim-bookworm@sha256:… :
+# The tag is exact. A digest, which no registry can move, stands behind it once somebody who reaches the registry has looked
+# it up: Renovate does (.github/renovate.json), or by hand, for python:3.11.14-slim-bookworm@sha256:… :
 #   docker buildx imagetools inspect python:3.11.14-slim-bookworm --format '{{.Manifest.Digest}}'
 FROM python:3.11.14-slim-bookworm AS build
 

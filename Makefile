@@ -20,10 +20,10 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 LOCK := $(TOOLS)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build \
 	--custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
-.PHONY: help demo test test-processes test-computing lint soak endure screenshots bench lock audit format clean
+.PHONY: help demo test test-processes test-computing test-alertmanager lint soak endure screenshots bench manifests lock audit format clean
 
 help: ## show this help
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/.runtime ## run the real service against simulated servers (ALERTMANAGER=real uses an installed one, PORT=8080)
 	@$(BIN)/python -m alertsync demo --alertmanager $(ALERTMANAGER) --port $(PORT) $(if $(SECONDS),--seconds $(SECONDS))
@@ -36,6 +36,9 @@ test-processes:
 
 test-computing:
 	nice -n 10 $(BIN)/python -m pytest -n 3 $(IN_PARALLEL) $(COMPUTING) $(PYTEST_ARGS)
+
+test-alertmanager: $(VENV)/.development ## run the tests that drive an Alertmanager, with the one that ALERTMANAGER_BIN names
+	$(BIN)/python -m pytest -n 3 $(IN_PARALLEL) tests/contract tests/e2e tests/simulation/test_model.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.development ## check format, style, types and the layers
 	$(BIN)/ruff format --check .
@@ -54,6 +57,9 @@ screenshots: $(VENV)/.development ## write the pictures of the README, from the 
 
 bench: $(VENV)/.development ## measure speed and memory against the targets (SIZES=1k,10k,50k; BENCH_ARGS=--help tells more)
 	$(BIN)/python -m tests.benchmarks --sizes $(SIZES) $(BENCH_ARGS)
+
+manifests: $(VENV)/.development ## write what of deploy/ is made of other files
+	$(BIN)/python -m tests.deploy.generated
 
 lock: $(VENV)/.tools ## write the locks of the dependencies anew from requirements*.in (UPGRADE=1: with the newest of what they need in turn)
 	@set -e; for name in requirements $(filter-out requirements,$(basename $(wildcard requirements*.in))); do \

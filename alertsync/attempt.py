@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from alertsync import metrics, report
+from alertsync import irm_heartbeat, metrics, report
 from alertsync.adoption import Adoption
 from alertsync.clock import UNSHARED, Deadline
 from alertsync.errors import LockLostError, StoppedError, StoreDegradedError, UpstreamError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from alertsync.clients.peers import Peers
     from alertsync.clients.tally import Tally
     from alertsync.clock import Clock, Hold
-    from alertsync.models import Action, Debt, Ledger, Plan, Policy, Requests
+    from alertsync.models import Action, Debt, IrmHeartbeat, Ledger, Plan, Policy
     from alertsync.progress import Reporter
     from alertsync.store import Store
 
@@ -71,7 +71,8 @@ class Means:
     """What a run works with.
 
     Between the runs of this process, `notes_read` names the alert groups whose notes adoption has read, and
-    `read_in_vain` those whose deliveries (so many) keep them from being acted upon.
+    `read_in_vain` those whose deliveries (so many) keep them from being acted upon. `heartbeat_integration_id` names the
+    integration whose heartbeat is sent, None if none is.
     """
 
     irm: IrmClient
@@ -84,6 +85,7 @@ class Means:
     should_stop: Callable[[], bool]
     started_at: datetime
     tally: Tally
+    heartbeat_integration_id: str | None = None
     notes_read: set[str] = field(default_factory=set)
     read_in_vain: dict[str, int] = field(default_factory=dict)
 
@@ -163,7 +165,8 @@ class Attempt:
     def _look(self) -> Plan:
         """Read and plan; with a ledger that has never known anything, look first for what may be ours to adopt."""
         ledger = self._ledger()
-        planned = self._observer.look(ledger)
+        events = self._store.waiting_events()
+        planned = self._observer.look(ledger, events)
         if not self._published:
             return planned
         adoption = Adoption(
@@ -182,10 +185,11 @@ class Attempt:
             self._follow_at = self._clock.now() + soon
         if owes_more:
             # With the ledger as it was before, so that no run counts for two.
-            planned = self._observer.look(self._ledger())
+            planned = self._observer.look(self._ledger(), events)
         if adoption.in_doubt:
             planned = _unsettled(planned, adoption.in_doubt)
         self._commit(planned.change)
+        self._store.handle(planned.handled)
         self._observer.remember(self._ledger())
         return planned
 
@@ -195,6 +199,7 @@ class Attempt:
         self._progress.enter(Phase.ACTING)
         hands = Hands(
             self._to.irm,
+            self._to.alertmanager,
             self._store,
             self._observer,
             self._clock,
@@ -242,7 +247,7 @@ class Attempt:
         planned: Plan | None = None,
         actions: tuple[Action, ...] = (),
     ) -> Run:
-        counted = report.counts(planned, actions)
+        counted = report.counts(planned, actions, self._policy)
         if planned is None and status is RunStatus.FAILED:
             self._follow_at = retry_at(self._store.ledger(), self._clock.now())
         if self._follow_at is not None:
@@ -260,18 +265,19 @@ class Attempt:
     def _record(self, run: Run) -> None:
         """Write down the run, publish how things stand after it, unless it was to leave them alone, and say so."""
         self._progress.enter(Phase.RECORDING)
-        ledger, asked = self._ledger_after or self._store.ledger(), self._to.tally.take()
+        ledger = self._ledger_after or self._store.ledger()
         if self._published and run.status is not RunStatus.INTERRUPTED:
-            self._publish(run, ledger, asked)
+            self._publish(run, ledger)
         else:
             self._store.save_run(report.abridged(run))
-            self._store.count(asked)
+            self._store.count(self._to.tally.take())
         # Last, so that whoever reads of it in the log finds it on every page.
         report.log_run(run, self._policy, ledger)
 
-    def _publish(self, run: Run, ledger: Ledger, asked: Requests) -> None:
+    def _publish(self, run: Run, ledger: Ledger) -> None:
         standing = metrics.count(self._store.standing(patience=WAIT_SECONDS), run, ledger)
-        standing = self._store.end_run(report.abridged(run), standing, asked)
+        standing = msgspec.structs.replace(standing, heartbeat=self._beat(run, standing.heartbeat))
+        standing = self._store.end_run(report.abridged(run), standing, self._to.tally.take())
         self._store.publish(
             metrics.render_standing(standing) + metrics.render_requests(self._store.requests())
         )
@@ -280,6 +286,18 @@ class Attempt:
             shown = self._to.alert_metrics
             page = metrics.render_alerts(seen.alertmanagers[0], shown.labels, shown.annotations)
             self._store.publish_decisions(run, page)
+
+    def _beat(self, run: Run, known: IrmHeartbeat) -> IrmHeartbeat:
+        """Tell IRM that we work, if we do, before it is written down that it was told."""
+        to = self._to
+        return irm_heartbeat.beat(
+            to.irm,
+            to.heartbeat_integration_id,
+            run.status,
+            known,
+            clock=to.clock,
+            should_stop=to.should_stop,
+        )
 
 
 def _unsettled(planned: Plan, in_doubt: frozenset[str]) -> Plan:

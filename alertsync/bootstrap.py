@@ -118,6 +118,7 @@ def build(
             should_stop=stop,
             started_at=clock.now(),
             tally=tally,
+            heartbeat_integration_id=settings.irm.heartbeat_integration_id,
         )
     return Services(
         settings=settings,
@@ -255,4 +256,5 @@ def _watch(services: Services, reconciler: Reconciler) -> Watch:
         services.stop,
         interval=services.settings.watch_interval,
         min_gap=services.settings.watch_min_gap,
+        waiting=lambda: frozenset(event.id for event in services.store.waiting_events()),
     )

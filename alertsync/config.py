@@ -19,10 +19,17 @@ from alertsync import config_parsers as parse
 from alertsync.errors import ConfigError
 from alertsync.models import Policy
 from alertsync.redaction import remember
-from alertsync.settings import AlertmanagerSettings, IrmSettings, Secret, Settings, WebSettings
+from alertsync.settings import (
+    AlertmanagerSettings,
+    IrmSettings,
+    Secret,
+    Settings,
+    WebhookSettings,
+    WebSettings,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 
 _OWN = "alertsync_"
@@ -95,7 +102,7 @@ class _Reader:
 
 def warnings(settings: Settings) -> list[str]:
     """Say what is allowed, and yet hardly meant: settings under which pages may be missing or late, or secrets guessed."""
-    found = _guessable(settings.web)
+    found = [*_guessable(settings), *_followed(settings)]
     policy, lease = settings.policy, settings.policy.silence_lease.total_seconds()
     if policy.on_silenced == "resolve" and not policy.repage:
         found.append(
@@ -107,6 +114,11 @@ def warnings(settings: Settings) -> list[str]:
             "the loop is off: alerts that fire on after their silence are paged again, and silences in IRM renewed or "
             "ended, only when something triggers a run. Set RECONCILE_INTERVAL to seconds between runs, such as 60"
         )
+        if settings.irm.heartbeat_integration_id is not None:
+            found.append(
+                "IRM_HEARTBEAT_INTEGRATION_ID is set, and the loop is off: IRM pages whenever nothing has triggered a run for "
+                "as long as its heartbeat may be missing"
+            )
     elif policy.on_silenced == "silence" and settings.interval > lease / 2:
         found.append(
             f"RECONCILE_INTERVAL ({settings.interval:g} s) is longer than half of SILENCE_LEASE ({lease:g} s): a silence "
@@ -125,10 +137,35 @@ def openness(settings: Settings) -> str:
     )
 
 
-def _guessable(web: WebSettings) -> list[str]:
+def _followed(settings: Settings) -> Iterator[str]:
+    """Say where IRM's webhooks come to nothing, or to more than was meant."""
+    policy = settings.policy
+    if not settings.webhook.on:
+        if policy.silencers:
+            yield (
+                "WEBHOOK_EMAIL_ALLOWLIST has no effect: without WEBHOOK_USERNAME and WEBHOOK_PASSWORD no delivery of IRM's "
+                "webhooks is taken in"
+            )
+    elif not policy.silencers:
+        what = (
+            "and WEBHOOK_STRANGERS=unsilence ends every silence that anybody sets in IRM"
+            if policy.strangers == "unsilence"
+            else "and Alertmanager follows nobody's silences in IRM"
+        )
+        yield (
+            f"WEBHOOK_EMAIL_ALLOWLIST is empty: nobody may silence, {what}. Name addresses or whole domains, such as "
+            "ana@example.org or *@example.org"
+        )
+
+
+def _guessable(settings: Settings) -> list[str]:
     return [
         f"{name} has fewer than {least} characters, and nothing but its length keeps it from being guessed: take a longer one"
-        for name, secret, least in (("WEB_PASSWORD", web.password, 12), ("TRIGGER_TOKEN", web.token, 16))
+        for name, secret, least in (
+            ("WEB_PASSWORD", settings.web.password, 12),
+            ("TRIGGER_TOKEN", settings.web.token, 16),
+            ("WEBHOOK_PASSWORD", settings.webhook.password, 12),
+        )
         if secret is not None and len(secret.value) < least
     ]
 
@@ -141,6 +178,7 @@ def load() -> Settings:
         alertmanager=_alertmanager(read),
         irm=_irm(read),
         web=_web(read),
+        webhook=_webhook(read),
         policy=_policy(read),
         interval=read.seconds("RECONCILE_INTERVAL", 0),
         reconcile_wait=read.seconds("RECONCILE_WAIT", 30),
@@ -221,21 +259,33 @@ def _user(read: _Reader, prefix: str) -> tuple[str | None, Secret | None]:
 
 
 def _web(read: _Reader) -> WebSettings:
-    username, password = _user(read, "WEB")
-    if username is not None and (":" in username or not username.isprintable()):
-        read.problems["WEB_USERNAME"] = (
-            "holds a colon or a control character, which no browser can send: wants a name without"
-        )
+    username, password = _person(read, "WEB")
     token = read.secret("TRIGGER_TOKEN")
-    for name, secret in (("WEB_PASSWORD", password), ("TRIGGER_TOKEN", token)):
-        if secret is not None and (problem := parse.short_problem(secret.value)):
-            read.problems[name] = problem
+    if token is not None and (problem := parse.short_problem(token.value)):
+        read.problems["TRIGGER_TOKEN"] = problem
     return WebSettings(
         username=username,
         password=password,
         token=token,
         trusted_proxies=read.get("proxies", "TRUSTED_PROXIES", 0),
     )
+
+
+def _webhook(read: _Reader) -> WebhookSettings:
+    username, password = _person(read, "WEBHOOK")
+    return WebhookSettings(username=username, password=password)
+
+
+def _person(read: _Reader, prefix: str) -> tuple[str | None, Secret | None]:
+    """Read a user name and a password that let somebody in here."""
+    username, password = _user(read, prefix)
+    if username is not None and (":" in username or not username.isprintable()):
+        read.problems[f"{prefix}_USERNAME"] = (
+            "holds a colon or a control character, which nobody can send in basic auth: wants a name without"
+        )
+    if password is not None and (problem := parse.short_problem(password.value)):
+        read.problems[f"{prefix}_PASSWORD"] = problem
+    return username, password
 
 
 def _irm(read: _Reader) -> IrmSettings:
@@ -261,6 +311,7 @@ def _irm(read: _Reader) -> IrmSettings:
         rate_limit=read.get("rate_limit", "IRM_RATE_LIMIT", parse.RateLimit(300, 300.0)),
         max_deliveries=read.get("count", "MAX_DELIVERIES", 500),
         resolution_notes=read.get("flag", "RESOLUTION_NOTES", True),
+        heartbeat_integration_id=read.text("IRM_HEARTBEAT_INTEGRATION_ID"),
         problems=problems,
     )
 
@@ -281,4 +332,7 @@ def _policy(read: _Reader) -> Policy:
         max_actions_per_run=read.get("count", "MAX_ACTIONS_PER_RUN", 100),
         max_gone_ratio=read.get("ratio", "MAX_GONE_RATIO", 0.2),
         dry_run=read.get("flag", "DRY_RUN", False),
+        silencers=frozenset(read.get("silencers", "WEBHOOK_EMAIL_ALLOWLIST", ())),
+        max_silence=timedelta(seconds=read.get("longest_silence", "WEBHOOK_MAX_SILENCE", 86400)),
+        strangers=read.get("strangers", "WEBHOOK_STRANGERS", "ignore"),
     )

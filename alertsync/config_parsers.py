@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_SILENCER = re.compile(r"(?:\*|[^\s@*,<>\"()]{1,64})@[^\s@*,<>\"()]{1,253}")
 _RATE = re.compile(r"([0-9]{1,6})\s*/\s*([0-9]{1,6})?\s*(second|minute|hour)s?")
 _UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _MAX_SECONDS = 30 * 86400
@@ -122,6 +123,18 @@ def _label_names(value: str) -> tuple[str, ...]:
     return names
 
 
+def _silencers(value: str) -> tuple[str, ...]:
+    """Read addresses of people, or whole domains; in small letters, as servers of mail mean both alike."""
+    names = _listed(value.lower())
+    # An address is no credential, whatever the @ in it looks like.
+    if bad := [name for name in names if not _SILENCER.fullmatch(name)]:
+        raise ValidationError(
+            f"{', '.join(map(repr, bad))} cannot be used: wants addresses, such as ana@example.org, or all of a domain, as in "
+            "*@example.org, separated by commas"
+        )
+    return names
+
+
 def _irm_states(value: str) -> tuple[str, ...]:
     states = _names(value.lower())
     if not states or set(states) - {"firing", "acknowledged"}:
@@ -210,6 +223,9 @@ PARSERS: dict[str, Callable[..., Any]] = {
     "on_silenced": _choice("resolve", "silence", "report"),
     "on_gone": _choice("report", "resolve"),
     "lease_seconds": _between(60, 86400, "seconds"),
+    "longest_silence": _between(60, _MAX_SECONDS, "seconds"),
+    "silencers": _silencers,
+    "strangers": _choice("ignore", "unsilence"),
     "absence_seconds": _between(60, _MAX_SECONDS, "seconds"),
     "ratio": _between(0, 1, "a share"),
     "days": _whole(1, 3650, "a count of days"),

@@ -58,6 +58,10 @@ class MovingError(AlertsyncError):
     """The store cannot be moved to another database, or back."""
 
 
+class InboxFullError(AlertsyncError):
+    """As many events of IRM's webhooks wait for a run as are kept."""
+
+
 class UnknownAlertGroupError(AlertsyncError):
     """IRM has no alert group of that id."""
 

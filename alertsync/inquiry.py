@@ -135,6 +135,14 @@ class Inquiry:
             group.resolved_by, deadline
         )
 
+    def me(self) -> str:
+        """Give the id of the user whose token we use; "" where IRM does not tell. Never raises `UpstreamError`."""
+        try:
+            self._is_me("", self._run.part(_LONGEST_SECONDS))
+        except UpstreamError as error:
+            log.warning("IRM does not tell whose token this is", extra={"reason": str(error)})
+        return self._me or ""
+
     def _is_me(self, user_id: str, deadline: Deadline) -> bool:
         """Tell whether a user is the one whose token we use; where IRM does not tell, anybody may be."""
         if self._me is None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
         IrmSnapshot,
         Plan,
         Policy,
+        SilenceChange,
+        WebhookEvent,
     )
     from alertsync.progress import Reporter
 
@@ -52,6 +54,8 @@ _BATCH = 25
 """How many more deliveries each further batch reads: after each of them Alertmanager is read anew."""
 _QUICK = 0.1
 """A reading of everything that takes less than this share of `confirm_after` serves many actions."""
+_SERVES = 0.7
+"""One that takes no more than this share still serves some, and is worth as much as the places read before it took."""
 _FRESH_SECONDS = 2.0
 """A reading so young is read anew by nothing: several un-silences in a row share one."""
 
@@ -92,6 +96,7 @@ class Observer:
         self._progress = progress
         self._ledger = Ledger()
         self._asked: dict[str, float] = {}
+        self._places_took = 0.0
         self._indexes = Indexes()
         # Not a method of ours: in a circle, all that is read would outlive the run (`_no_search_for_circles`).
         self._read_deliveries = partial(irm.deliveries, at_most=max_deliveries, progress=progress)
@@ -99,14 +104,18 @@ class Observer:
         self.snapshots: Snapshots | None = None
         self.upstreams: dict[str, Upstream] = {}
 
-    def look(self, ledger: Ledger) -> Plan:
-        """Read both systems and plan; read what the plan wants to know, and plan again."""
+    def look(self, ledger: Ledger, events: tuple[WebhookEvent, ...] = ()) -> Plan:
+        """Read both systems and plan; read what the plan wants to know, and plan again.
+
+        `events` are those that were received before, so that what IRM shows is later than what they tell.
+        """
         self._ledger = ledger
         self._progress.enter(Phase.READING_IRM)
         irm = self._read_irm()
         self._progress.enter(Phase.READING_ALERTMANAGER)
         read, proven = self._read_alertmanager(proven=False), False
-        known = Snapshots(irm, read, self._alertmanager.addresses)
+        me = self.inquiry.me() if any(event.kind == "silence" for event in events) else ""
+        known = Snapshots(irm, read, self._alertmanager.addresses, events=events, me=me)
         searches, at_least = 0, 0
         while True:
             self.snapshots = known
@@ -118,13 +127,16 @@ class Observer:
                 known = self.inquiry.answer(planned.search, known, self._affordable)
                 known = msgspec.structs.replace(known, searched=searches == _MOST_SEARCHES)
                 continue
-            wanted = (
-                decision.alert_group
-                for decision in wanting(planned, self._policy, in_vain=self._in_vain, at_least=at_least)
-            )
+            wanted = [
+                *planned.unread,
+                *(
+                    decision.alert_group
+                    for decision in wanting(planned, self._policy, in_vain=self._in_vain, at_least=at_least)
+                ),
+            ]
             # Each is read once; what wants them still after that is held, and the next run's.
             unread = [one for one in wanted if one.id not in known.deliveries and self._affordable(one)]
-            to_do = bool(planned.repages) or any(
+            to_do = bool(planned.repages or planned.silence_changes) or any(
                 decision.inconsistent or decision.action is not ActionKind.NONE
                 for decision in planned.decisions
             )
@@ -138,7 +150,7 @@ class Observer:
             known = msgspec.structs.replace(known, deliveries=known.deliveries | read_now, alertmanagers=())
             # What stood on the first reading goes before the next one comes: there is no room for both.
             self.snapshots, self._indexes = known, Indexes()
-            del read, planned, wanted
+            del read, planned, wanted, unread
             read, proven = self._read_alertmanager(proven=True), True
             known = msgspec.structs.replace(known, alertmanagers=read)
 
@@ -187,21 +199,29 @@ class Observer:
         """Read Alertmanager again, and give when that was begun (monotonic).
 
         Where reading all of it takes long, only the places of this alert group, if that is all that it rests on: else
-        each reading would be old before the next action.
+        each reading would be old before the next action. Once the places have taken as long as all would, all of it is
+        read if that serves the actions that follow: so no run takes more than twice as long as the better of the two.
         """
         began = self._clock.monotonic()
         wanted = places(alert_group, known.deliveries.get(alert_group.id), self._policy)
-        if wanted is not None and self.upstreams["alertmanager"].seconds > self._confirm_after * _QUICK:
+        if wanted is not None and not self._all_is_cheaper():
             readings = [
                 self._alertmanager.place(receiver, labels, self._deadline, proven=True).snapshots
                 for receiver, labels in wanted.where
             ]
+            self._places_took += self._clock.monotonic() - began
             if (read := together(readings, wanted)) is not None:
                 return msgspec.structs.replace(known, alertmanagers=read), began
         known = self.snapshots = msgspec.structs.replace(
             known, alertmanagers=self._read_alertmanager(proven=True)
         )
+        self._places_took = 0.0
         return known, self._asked["alertmanager"]
+
+    def _all_is_cheaper(self) -> bool:
+        took = self.upstreams["alertmanager"].seconds
+        serves = took <= self._confirm_after * _SERVES
+        return took <= self._confirm_after * _QUICK or (serves and self._places_took >= took)
 
     def _judge_alone(self, known: Snapshots, alert_group: AlertGroup) -> tuple[Decision, tuple[Debt, ...]]:
         """Plan for one alert group: the brakes have had their say, and what others taught is remembered."""
@@ -209,6 +229,32 @@ class Observer:
             known, irm=msgspec.structs.replace(known.irm, alert_groups=(alert_group,)), searched=True
         )
         return judge(alone, self._ledger, self._policy, self._clock.now(), self._indexes)
+
+    def confirm_silence(self, change: SilenceChange, *, fresh: bool, only_irm: bool = False) -> str:
+        """Say why what follows a silence in IRM is not to be done (any more); "" if it is.
+
+        IRM is asked, unless it was asked just now (`fresh`); where Alertmanager's reading is old, that is read again.
+        """
+        if not fresh or self._old("irm"):
+            found = self.inquiry.find(change.alert_group_id)
+            if found is None:
+                return "its alert group was deleted in IRM"
+            if (found.state, found.silenced_at) != ("silenced", change.silenced_at):
+                return f"IRM showed another silence, or none: its alert group is {found.state}"
+        if only_irm or self.snapshots is None or not self._old("alertmanager"):
+            return ""
+        known = msgspec.structs.replace(self.snapshots, alertmanagers=self._read_alertmanager(proven=True))
+        self.snapshots = known = msgspec.structs.replace(known, searched=True, events=())
+        planned = plan(known, self._ledger, self._policy, self._clock.now(), self._indexes)
+        wanted = (change.kind, change.alert_group_id, change.matchers)
+        still = {(one.kind, one.alert_group_id, one.matchers) for one in planned.silence_changes}
+        return "" if wanted in still else "Alertmanager showed other alerts than before"
+
+    def alertmanager_now(self) -> datetime:
+        """Give Alertmanager's time: as it was last told, carried on by our clock."""
+        now = self._clock.now()
+        read = self.snapshots.alertmanagers if self.snapshots else ()
+        return max((one.clock + (now - one.read_at) for one in read), default=now)
 
     def closed(self, alert_group: AlertGroup, deadline: Deadline) -> tuple[datetime | None, tuple[Debt, ...]]:
         """Look at an alert group that was just resolved: give when exactly that was, by IRM's clock.
@@ -245,6 +291,7 @@ class Observer:
                 alertmanagers=self._read_alertmanager(proven=True),
                 deliveries={alert_group_id: deliveries},
             )
+            self.snapshots = known
             planned = plan(known, ledger, self._policy, self._clock.now(), self._indexes)
             decision = next(one for one in planned.decisions if one.alert_group.id == alert_group_id)
         return Explanation(

@@ -17,20 +17,22 @@ import msgspec
 from alertsync.attempt import Attempt, Means
 from alertsync.clock import Deadline
 from alertsync.errors import RunBusyError, SharedLockError, StateDirError, UnknownAlertGroupError
+from alertsync.executor.by_hand import TRIGGER, ByHand
 from alertsync.locks import all_held
 from alertsync.models import Run, RunStatus
 from alertsync.store import WantedActions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from alertsync.clock import Hold
-    from alertsync.models import Explanation
+    from alertsync.models import Explanation, HandResult
     from alertsync.progress import Board
 
 _EXPLAIN_SECONDS = 60.0
+_MOST_EVENTS = 100
 
 
 def new_run_id(now: datetime) -> str:
@@ -128,14 +130,71 @@ class Reconciler(Means):
             with contextlib.suppress(SharedLockError, StateDirError), self._alone(0.0):
                 pass
 
+    def silence(
+        self,
+        alert_group_id: str,
+        duration: timedelta,
+        comment: str,
+        author: str,
+        *,
+        wait: float = 0.0,
+    ) -> HandResult:
+        """Silence, in Alertmanager, exactly the alerts of an alert group; `wait` as in `run_once`, in seconds.
+
+        Raise `RunBusyError` while a run goes on, `UpstreamError` if one of both cannot be read.
+        """
+        return self._by_hand(lambda hand: hand.silence(alert_group_id, duration, comment, author), wait)
+
+    def end_silence(self, silence_id: str, author: str, *, wait: float = 0.0) -> HandResult:
+        """End a silence of ours in Alertmanager, by its id there or by ours; raise as `silence` does."""
+        return self._by_hand(lambda hand: hand.end(silence_id, author), wait)
+
+    def _by_hand(self, work: Callable[[ByHand], HandResult], wait: float) -> HandResult:
+        with self._alone(wait) as hold:
+            if hold is None:
+                raise RunBusyError("a run is going on", retry_after=max(int(wait), 5))
+            with self.clock.steady():
+                deadline = Deadline(self.clock, _EXPLAIN_SECONDS, self.should_stop, hold)
+                begun = Run(
+                    run_id=new_run_id(self.clock.now()),
+                    trigger=TRIGGER,
+                    dry_run=self.policy.dry_run,
+                    status=RunStatus.RUNNING,
+                    message="",
+                    started_at=self.clock.now(),
+                )
+                hand = ByHand(
+                    self.irm,
+                    self.alertmanager,
+                    self.store,
+                    self.observer(self.policy, deadline),
+                    self.policy,
+                    self.clock,
+                    deadline,
+                    self.tally,
+                    begun.run_id,
+                )
+                result = work(hand)
+                if hand.actions:
+                    hand.record(begun, result)
+                return result
+
     def explain(self, alert_group_id: str) -> Explanation:
         """Tell why an alert group is decided as it is, by reading it, its deliveries and Alertmanager now.
 
         Raise `UnknownAlertGroupError` if IRM has no such alert group, `UpstreamError` if it cannot be read.
         """
         deadline = Deadline(self.clock, _EXPLAIN_SECONDS, self.should_stop)
-        explained = self.observer(self.policy, deadline).explain(alert_group_id, self.store.ledger())
+        ledger = self.store.ledger()
+        explained = self.observer(self.policy, deadline).explain(alert_group_id, ledger)
         if explained is None:
             raise UnknownAlertGroupError(f"IRM has no alert group {alert_group_id}")
         past = self.store.actions(limit=100, wanted=WantedActions(alert_group_id=alert_group_id))
-        return msgspec.structs.replace(explained, actions=past.items)
+        from_irm = (one for one in ledger.irm_silences if one.alert_group_id == alert_group_id)
+        return msgspec.structs.replace(
+            explained,
+            actions=past.items,
+            irm_silence=next(from_irm, None),
+            hand_silences=tuple(one for one in ledger.hand_silences if one.alert_group_id == alert_group_id),
+            events=self.store.events_about(alert_group_id, most=_MOST_EVENTS),
+        )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from alertsync.models import ActionKind, Brake, Held, Ledger, Outcome, Owing, Policy, RunStatus
+from alertsync.planner import foreseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,20 +52,24 @@ BRAKES = {
 """What it means that a brake is engaged."""
 
 
-def counts(planned: Plan | None, actions: Sequence[Action]) -> dict[str, Any]:
+def counts(planned: Plan | None, actions: Sequence[Action], policy: Policy | None = None) -> dict[str, Any]:
     """Give the fields of `Run` that count and list what was found and done; none for a run without plan."""
     if planned is None:
         return {}
+    repages, omitted = foreseen.repages(planned, policy or Policy())
     failed = sum(action.kind in _CLOSING and action.outcome is Outcome.FAILED for action in actions)
     return {
         "inconsistencies_found": sum(decision.inconsistent for decision in planned.decisions),
         "inconsistencies_resolved": len(_closed(actions)) + len(_leased(planned, actions)),
         "inconsistencies_failed": failed,
         "decisions": planned.decisions,
+        "repages": repages,
+        "repages_omitted": omitted,
         "actions": tuple(actions),
         "external_urls": planned.external_urls,
         "brakes": planned.brakes,
         "wake_at": planned.wake_at,
+        "silence_changes": planned.silence_changes[:_KEPT_DECISIONS],
     }
 
 
@@ -108,7 +113,13 @@ def _sentence(planned: Plan, actions: Sequence[Action]) -> Iterator[str]:
         "un-silenced": done.pop(Outcome.UNSILENCED, 0),
         "re-paged": done.pop(Outcome.POSTED, 0),
         "opened again": done.pop(Outcome.UNRESOLVED, 0),
+        "silence(s) made in Alertmanager": done.pop(Outcome.CREATED, 0),
+        "renewed there": done.pop(Outcome.EXTENDED, 0),
+        "expired there": done.pop(Outcome.EXPIRED, 0),
+        "note(s) written about silences": done.pop(Outcome.NOTED, 0),
     }
+    if not actions and planned.silence_changes:
+        yield f"{len(planned.silence_changes)} thing(s) to be done about silences in IRM were this not a dry run"
     yield from (f"{number} {text}" for text, number in counted.items() if number)
     if gone := sum(action.outcome in _RESOLVED for action in actions) - closed:
         yield f"{gone} resolved by somebody else"

@@ -52,7 +52,7 @@ class AlertmanagerSettings:
 class IrmSettings:
     """Where IRM is and how to speak to it.
 
-    `problems` names what keeps it from being used, variable name to explanation; empty when it can be.
+    `heartbeat_integration_id` names the integration whose heartbeat is sent, None if none is. `problems` names what keeps it from being used, variable name to explanation; empty when it can be.
     """
 
     url: str | None
@@ -64,6 +64,7 @@ class IrmSettings:
     rate_limit: RateLimit
     max_deliveries: int
     resolution_notes: bool
+    heartbeat_integration_id: str | None
     problems: dict[str, str]
 
     @property
@@ -99,6 +100,35 @@ class WebSettings:
 
 
 @dataclass(frozen=True)
+class WebhookSettings:
+    """What IRM's outgoing webhooks show to be let in; both are None where there are to be none.
+
+    Whose silences are followed, and for how long, is a matter of the policy.
+    """
+
+    username: str | None
+    password: Secret | None
+    token: None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether deliveries of IRM are taken in."""
+        return self.password is not None
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody may deliver: never."""
+        return False
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, in each form in which it travels."""
+        if self.username is None or self.password is None:
+            return ()
+        return (self.password.value, basic(self.username, self.password.value))
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings; durations in seconds unless they are timedelta.
 
@@ -109,6 +139,7 @@ class Settings:
     alertmanager: AlertmanagerSettings
     irm: IrmSettings
     web: WebSettings
+    webhook: WebhookSettings
     policy: Policy
     interval: float
     reconcile_wait: float
@@ -134,4 +165,5 @@ class Settings:
         """Every secret value, for the log to strike out."""
         database = (self.database_url, self.database_password)
         held = tuple(secret.value for secret in database if secret is not None)
-        return (*self.alertmanager.secrets, *self.irm.secrets, *self.web.secrets, *held)
+        others = (self.alertmanager, self.irm, self.web, self.webhook)
+        return (*held, *(secret for one in others for secret in one.secrets))

@@ -29,6 +29,7 @@ class Watch:
 
     `look` reads them: by the address of each peer that answers, something that is equal while they are; it may raise
     `UpstreamError`. `interval` is in seconds between two looks, `min_gap` between two runs that are wanted.
+    `waiting` names what else is to be met soon: the events of IRM's webhooks; each is a reason for one run.
     `affordable` tells whether a run more leaves enough of IRM's rate limit to those that come by the clock.
     """
 
@@ -41,6 +42,7 @@ class Watch:
         *,
         interval: float,
         min_gap: float,
+        waiting: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._look = look
         self._affordable = affordable
@@ -52,12 +54,17 @@ class Watch:
         self._looked_at = self._wanted_at = float("-inf")
         self._changed = False
         self._trouble = ""
+        self._waiting = waiting
+        self._met: frozenset[str] = frozenset()
 
     def wants_run(self) -> bool:
         """Look, if it is time to, and tell whether a run is wanted now; a change is told once."""
         now = self._clock.monotonic()
         if now - self._looked_at >= self._interval:
             self._looked_at = now
+            now_waiting = self._waiting()
+            self._changed |= bool(now_waiting - self._met)
+            self._met = now_waiting
             self._changed |= self._has_changed()
         if not self._changed or now - self._wanted_at < self._min_gap or not self._affordable():
             return False

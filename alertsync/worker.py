@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, with four differences: how it refuses, waits for slow clients, takes turns, and parts.
+"""gunicorn's threaded worker, with five differences: how it ends at boot, refuses, waits for slow clients, takes turns, parts.
 
 A request line or a header that is too long never reaches Flask. gunicorn answers it with an HTML page; our
 users' clients expect what they get everywhere else, a JSON problem.
@@ -16,6 +16,9 @@ the thread that accepts, dispatches and tells the master that we live. A client 
 everybody for that time, and thirty of them would get the worker killed, in the middle of an action. So the poller
 waits for them beside everything else.
 
+An app that will not start ends its worker, and the master, which ends the others. Where a second worker ends so meanwhile,
+the master stumbles over it: a traceback hides the reason. So the first one ends, and the others wait to be ended.
+
 gunicorn's master loads this module before it forks, so it needs nothing of Flask: what the master imports, it keeps.
 """
 
@@ -26,6 +29,7 @@ import errno
 import json
 import selectors
 import socket
+import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -53,6 +57,10 @@ _ANSWER_SECONDS = 60.0
 """How long a client may take to receive what we send at once."""
 _PROBE_THREADS = 2
 """Threads for probes and scrapes alone; while all of them are busy, as with clients that take no answer, others help."""
+_END_SECONDS = 10.0
+"""How long a worker whose app will not start waits for the master to end it, because of the first one."""
+_TURN_SECONDS = 0.001
+"""How long a thread computes while others want to: Python's own 5 ms add up at each step of a probe that is in a hurry."""
 _MOST_PEEKED = 4096
 _PARTING_SECONDS = 2.0
 """How long a client has to close its end after the last answer; an early reset could cost it that answer."""
@@ -183,9 +191,22 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn ships no ty
         self._probing = 0
 
     def init_process(self) -> None:
-        """Make the threads that answer probes, in the process that uses them."""
+        """Make the threads that answer probes, in the process that uses them, and let no thread compute for long."""
+        sys.setswitchinterval(_TURN_SECONDS)
         self._probes = ThreadPoolExecutor(_PROBE_THREADS, thread_name_prefix="probe")
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        """Load the app; end if it will not start."""
+        try:
+            super().load_wsgi()
+        except SystemExit:
+            ends = time.monotonic() + _END_SECONDS
+            while self.age > 1 and self.alive and time.monotonic() < ends:
+                time.sleep(0.1)
+            if not self.alive:
+                sys.exit(0)
+            raise
 
     def enqueue_req(self, conn: Any) -> None:  # noqa: ANN401  gunicorn ships no types
         """Hand a connection on which something has arrived to a thread, and one on which nothing has to the poller."""

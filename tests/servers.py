@@ -177,13 +177,26 @@ class SimulatedAlertmanager:
 
 
 class RealPrometheus:
-    """The real Prometheus, scraping the given targets (``127.0.0.1:8080``) every second, as a context manager."""
+    """The real Prometheus, scraping the given targets (``127.0.0.1:8080``) every second, as a context manager.
 
-    def __init__(self, tmp_path: Path, targets: Sequence[str], *, metrics_path: str = "/metrics") -> None:
+    The rules in the files ``rules`` are evaluated as often.
+    """
+
+    def __init__(
+        self,
+        tmp_path: Path,
+        targets: Sequence[str],
+        *,
+        metrics_path: str = "/metrics",
+        job: str = "test",
+        rules: Sequence[Path] = (),
+    ) -> None:
         self._binary = find_binary(("prometheus",), "prometheus")
         self._directory = tmp_path
         self._targets = list(targets)
         self._metrics_path = metrics_path
+        self._job = job
+        self._rules = [str(path) for path in rules]
         self._process = ServerProcess(tmp_path, "prometheus")
 
     @property
@@ -193,11 +206,15 @@ class RealPrometheus:
 
     def __enter__(self) -> Self:
         scrape = {
-            "job_name": "test",
+            "job_name": self._job,
             "metrics_path": self._metrics_path,
             "static_configs": [{"targets": self._targets}],
         }
-        document = {"global": {"scrape_interval": "1s"}, "scrape_configs": [scrape]}
+        document = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "scrape_configs": [scrape],
+            "rule_files": self._rules,
+        }
         (self._directory / "prometheus.yml").write_text(yaml.safe_dump(document))
         self._process.start(self._command, lambda port: f"http://127.0.0.1:{port}/-/ready")
         return self

@@ -107,6 +107,7 @@ def _findings(services: Services) -> Iterator[Finding]:
         "ok", f"Grafana IRM: {len(irm.alert_groups)} open alert groups, {len(irm.integrations)} integrations"
     )
     yield from _links(irm, services.settings.policy)
+    yield from _heartbeat(irm, services.settings.irm.heartbeat_integration_id)
     if alertmanagers:
         yield from _coverage(services, irm, alertmanagers)
 
@@ -196,6 +197,33 @@ def _links(irm: IrmSnapshot, policy: Policy) -> Iterator[Finding]:
             yield Finding("warning", f"{who}: in maintenance, so its alert groups are left alone")
         else:
             yield Finding("ok", f"{who}: has an inbound link, so its alerts can be paged again")
+
+
+def _heartbeat(irm: IrmSnapshot, integration_id: str | None) -> Iterator[Finding]:
+    """Tell whether IRM can be told that we work; none is sent, as IRM begins to wait for the next with the first."""
+    if integration_id is None:
+        return
+    found = next((one for one in irm.integrations if one.id == integration_id), None)
+    who = f"integration {found.name or found.id} ({found.id})" if found else ""
+    if found is None:
+        yield Finding(
+            "error",
+            f"IRM has no integration {integration_id} whose heartbeat could be sent",
+            "correct IRM_HEARTBEAT_INTEGRATION_ID",
+        )
+    elif not found.beats:
+        hint = "name one in IRM_HEARTBEAT_INTEGRATION_ID that has one, such as a webhook integration made for alertsync"
+        yield Finding("error", f"{who}: has no heartbeat", hint)
+    elif found.in_maintenance:
+        yield Finding("warning", f"{who}: in maintenance, so nobody is paged when its heartbeat is missing")
+    elif found.type in _ALERTMANAGERS:
+        hint = (
+            "take an integration of its own: whatever else sends this heartbeat hides that alertsync does not"
+        )
+        yield Finding("warning", f"{who}: its heartbeat may be Alertmanager's", hint)
+    else:
+        hint = "in IRM, set how long it may be missing, and who is paged then: its API does not show whether that is set"
+        yield Finding("ok", f"{who}: its heartbeat is sent after each run that did all that was due", hint)
 
 
 def _coverage(

@@ -6,12 +6,12 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from alertsync.cli import live, paper
+from alertsync.cli import listing, live, paper
 from alertsync.cli.paper import printable
 from alertsync.cli.tables import table
 from alertsync.errors import NotReadyError, UnknownAlertGroupError
 from alertsync.models import ActionKind, LegacyAlert, Unreadable
-from alertsync.web import views
+from alertsync.web import own_silences, views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MAX_DELIVERIES = 20
 _MAX_ALERTS = 50
+_MAX_SILENCES = 20
+_MAX_EVENTS = 20
 
 
 def explain(services: Services, alert_group_id: str, *, as_json: bool) -> int:
@@ -62,6 +64,8 @@ def _lines(one: Explanation, on: Paper) -> Iterator[str]:
     for debt in one.debts:
         yield from _debt(debt, on)
     yield from _lease(one, on)
+    yield from _silences(one, on)
+    yield from _events(one, on)
     yield from _actions(one, on)
 
 
@@ -97,7 +101,7 @@ def _decision(decision: Decision, on: Paper) -> Iterator[str]:
 def _why(member: Member, silences: dict[str, Silence], on: Paper) -> str:
     known = [silences[name] for name in member.silenced_by if name in silences]
     return "; ".join(
-        f"{one.created_by or 'somebody'} until {on.moment(one.ends_at)}{f': «{one.comment}»' if one.comment else ''}"
+        f"{one.created_by or 'somebody'} until {on.moment(one.ends_at)}{f': «{one.said}»' if one.said else ''}"
         for one in known
     )
 
@@ -159,6 +163,24 @@ def _lease(one: Explanation, on: Paper) -> Iterator[str]:
             f"Its alerts are absent since {on.moment(one.sighting.absent_since)}, in {one.sighting.absent_runs} runs "
             f"in a row; last seen alive {on.moment(one.sighting.alive_at) or 'never'}"
         )
+
+
+def _silences(one: Explanation, on: Paper) -> Iterator[str]:
+    if own := own_silences.about(one):
+        yield "Silences in Alertmanager that are ours, made last first:"
+        rows = [listing.silence_row(each, on) for each in own[:_MAX_SILENCES]]
+        yield table(listing.SILENCE_HEAD, rows, on)
+        yield from _rest(len(own), _MAX_SILENCES, "silences")
+        yield ""
+
+
+def _events(one: Explanation, on: Paper) -> Iterator[str]:
+    if one.events:
+        yield "What IRM's webhooks told, received last first:"
+        rows = [listing.event_row(each, on) for each in one.events[:_MAX_EVENTS]]
+        yield table(listing.EVENT_HEAD, rows, on)
+        yield from _rest(len(one.events), _MAX_EVENTS, "events")
+        yield ""
 
 
 def _actions(one: Explanation, on: Paper) -> Iterator[str]:

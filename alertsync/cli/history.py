@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from alertsync.cli import paper
+from alertsync.cli import listing, paper
 from alertsync.cli.paper import printable
 from alertsync.cli.tables import Styled, table
 from alertsync.errors import AlertsyncError
 from alertsync.models import Outcome, Owing, RunStatus
-from alertsync.web import views
+from alertsync.store import cut, key_of
+from alertsync.web import own_silences, views
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from alertsync.cli.paper import Paper
     from alertsync.cli.tables import Cell
-    from alertsync.models import Action, Debt, Summary
+    from alertsync.models import Action, Debt, HandledEvent, Summary
     from alertsync.services import Services
     from alertsync.store import Page
+    from alertsync.web.answers import OwnSilence
 
 _MAX_TITLE = 40
 _STYLES = {RunStatus.SUCCESS: "green", RunStatus.PARTIAL: "yellow", RunStatus.FAILED: "red"}
@@ -30,7 +32,7 @@ _OUTCOMES = {Outcome.FAILED: "red", Outcome.NOT_ATTEMPTED: "red", Outcome.CANCEL
 
 
 def show(services: Services, *, what: str, limit: int, before: str | None, as_json: bool) -> int:
-    """Print a page of the runs, actions or debts (`what`), and give the exit status."""
+    """Print a page of the runs, actions, debts, silences or events (`what`), and give the exit status."""
     store = services.store
     try:
         if what == "actions":
@@ -39,6 +41,10 @@ def show(services: Services, *, what: str, limit: int, before: str | None, as_js
             )
         if what == "debts":
             return _print(services, store.debts(limit=limit, before=before), views.debt, _debts, as_json)
+        if what == "silences":
+            return _print(services, _own(services, limit, before), views.plain, _silences, as_json)
+        if what == "events":
+            return _print(services, store.events(limit=limit, before=before), views.plain, _events, as_json)
         page = store.runs(limit=limit, before=before)
         page = msgspec.structs.replace(
             page, items=tuple(views.as_of_now(one, services) for one in page.items)
@@ -120,6 +126,25 @@ def _debts(debts: Sequence[Debt], on: Paper) -> str:
         for one in debts
     ]
     return table(("MADE", "ALERT GROUP", "TITLE", "ALERTS", "SILENCED UNTIL", "WHY"), rows, on)
+
+
+def _own(services: Services, limit: int, before: str | None) -> Page[OwnSilence]:
+    key = key_of(before)
+    found = own_silences.of(services.store.ledger(), open_only=False)
+    return cut([(own_silences.key(one), one) for one in found], limit, key)
+
+
+def _silences(silences: Sequence[OwnSilence], on: Paper) -> str:
+    rows = [(one.alert_group_id, one.title[:_MAX_TITLE], *listing.silence_row(one, on)) for one in silences]
+    return table(("ALERT GROUP", "TITLE", *listing.SILENCE_HEAD), rows, on)
+
+
+def _events(events: Sequence[HandledEvent], on: Paper) -> str:
+    rows = [
+        (one.event.alert_group_id, one.event.title[:_MAX_TITLE], *listing.event_row(one, on))
+        for one in events
+    ]
+    return table(("ALERT GROUP", "TITLE", *listing.EVENT_HEAD), rows, on)
 
 
 def _alarm_or_reason(debt: Debt) -> Cell:

@@ -101,14 +101,15 @@ exit status: 0 explained, 1 it cannot be read, or there is no such alert group
 HISTORY = Lesson(
     "list what was done and is owed, newest first",
     """\
-Lists the runs, the actions or the debts that are kept in STATE_DIR. Reaches neither Alertmanager nor IRM, and works
-while the service is down.
+Lists the runs, the actions, the debts, the silences of ours in Alertmanager or what IRM's webhooks told, as kept in
+STATE_DIR. Reaches neither Alertmanager nor IRM, and works while the service is down.
 """,
     f"""\
 examples:
   {PROGRAM} history            the last 50 runs
   {PROGRAM} history --actions --limit 10
   {PROGRAM} history --debts    what is owed, and what is over
+  {PROGRAM} history --silences
   {PROGRAM} history --json --limit 500
 
 exit status: 0 listed, 1 the history cannot be read

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from alertsync.cli import live, paper
 from alertsync.cli.tables import Styled, paragraph, table
 from alertsync.errors import NotReadyError, RunBusyError
-from alertsync.models import ActionKind, DecisionKind, Held, Outcome, RunStatus
+from alertsync.models import Held, Outcome, RunStatus
 from alertsync.web import views
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ def run(services: Services, *, rehearsal: bool, as_json: bool, lift: frozenset[s
         on = paper.here(services.clock)
         policy = services.settings.policy
         lines = (
-            _for_a_person(done, policy, on, rehearsal=rehearsal)
-            if on.is_terminal
-            else _for_a_pipe(done, policy, on)
+            _for_a_person(done, policy, on, rehearsal=rehearsal) if on.is_terminal else _for_a_pipe(done, on)
         )
         sys.stdout.write("\n".join(lines) + "\n")
     return EXIT.get(done.status, 1)
@@ -92,7 +90,7 @@ def _run_once(
         ) from None
 
 
-def _for_a_pipe(run: Run, policy: Policy, on: Paper) -> Iterator[str]:
+def _for_a_pipe(run: Run, on: Paper) -> Iterator[str]:
     """Write one table of all decisions, in the order of the plan, and what else was done."""
     outcomes = {action.alert_group_id: action for action in run.actions}
     if run.decisions:
@@ -101,13 +99,14 @@ def _for_a_pipe(run: Run, policy: Policy, on: Paper) -> Iterator[str]:
                 one.alert_group.id,
                 one.alert_group.title[:_MAX_TITLE],
                 one.kind.value,
-                _done(one, outcomes, policy)[0],
+                _done(one, outcomes)[0],
                 one.reason,
             )
             for one in run.decisions
         ]
         yield table(("ALERT GROUP", "TITLE", "DECISION", "ACTION", "WHY"), rows, on)
         yield ""
+    yield from _repages(run, on)
     yield from _others(run, on)
     yield f"{run.status.value}: {paper.printable(run.message)}"
 
@@ -123,8 +122,9 @@ def _for_a_person(run: Run, policy: Policy, on: Paper, *, rehearsal: bool) -> It
         "Left alone": [],
     }
     acted, held, alone = parts.values()
+    yield from _repages(run, on)
     for one in run.decisions:
-        said, style = _done(one, outcomes, policy)
+        said, style = _done(one, outcomes)
         part = alone if said == "none" else held if said.startswith("held") else acted
         part.append(_row(one, said, style, outcomes, on))
     for title, rows in parts.items():
@@ -134,7 +134,7 @@ def _for_a_person(run: Run, policy: Policy, on: Paper, *, rehearsal: bool) -> It
             yield ""
     yield from _others(run, on)
     yield paragraph(f"{run.status.value}: {run.message}", on, _STYLES.get(run.status, "yellow"))
-    if run.dry_run and acted:
+    if run.dry_run and (acted or run.repages):
         yield ""
         yield paragraph(_next_step(policy), on, "dim")
 
@@ -172,6 +172,29 @@ def _row(
     )
 
 
+def _repages(run: Run, on: Paper) -> Iterator[str]:
+    """Write which pages are due again and are kept back: those that were sent stand among what was done."""
+    rows = [
+        (
+            one.alert_group_id,
+            one.title[:_MAX_TITLE],
+            one.receiver or "",
+            Styled(f"would {one.action.value}", "green")
+            if one.held is Held.DRY_RUN
+            else Styled("held (REPAGE=false)", "red"),
+            one.reason,
+        )
+        for one in run.repages
+        if one.held
+    ]
+    if rows:
+        would = any(one.held is Held.DRY_RUN for one in run.repages)
+        said = "Would be paged again" if would else "Due, and nobody is paged"
+        yield from [f"{said} ({len(rows) + run.repages_omitted})"] if on.is_terminal else []
+        yield table(("ALERT GROUP", "TITLE", "RECEIVER", "ACTION", "WHY"), rows, on)
+        yield ""
+
+
 def _others(run: Run, on: Paper) -> Iterator[str]:
     """Write what was done for alert groups that are not open."""
     shown = {decision.alert_group.id for decision in run.decisions}
@@ -192,26 +215,16 @@ def _others(run: Run, on: Paper) -> Iterator[str]:
         yield ""
 
 
-def _done(decision: Decision, outcomes: dict[str, Action], policy: Policy) -> tuple[str, str]:
+def _done(decision: Decision, outcomes: dict[str, Action]) -> tuple[str, str]:
     """Say what was done about an alert group, or would be, or that it is held back, or "none"; and give a style."""
     action = outcomes.get(decision.alert_group.id)
     if action is not None:
         return _worded(action.outcome), "red" if action.outcome in _BAD else "green"
     if decision.held is Held.DRY_RUN:
-        return f"would {_would(decision, policy).value}", "green"
+        return f"would {decision.would.value}", "green"
     if decision.inconsistent or decision.held:
         return f"held ({decision.held.value})", "yellow"
     return "none", ""
-
-
-def _would(decision: Decision, policy: Policy) -> ActionKind:
-    """Tell what a dry run held back: its decision does not say so any more."""
-    if decision.kind is DecisionKind.GONE:
-        return ActionKind.RESOLVE
-    if decision.kind not in (DecisionKind.SILENCED, DecisionKind.UNPAYABLE):
-        return ActionKind.UNSILENCE
-    mirrors = policy.on_silenced == "silence" or decision.kind is DecisionKind.UNPAYABLE
-    return ActionKind.SILENCE if mirrors else ActionKind.RESOLVE
 
 
 def _worded(outcome: Outcome) -> str:

@@ -131,7 +131,12 @@ def _command(
 
 def _add_listing(command: argparse.ArgumentParser) -> None:
     kind = command.add_mutually_exclusive_group()
-    for name, listed in (("actions", "the actions"), ("debts", "the debts, open and over")):
+    for name, listed in (
+        ("actions", "the actions"),
+        ("debts", "the debts, open and over"),
+        ("silences", "our silences in Alertmanager, and those that are over"),
+        ("events", "what IRM's webhooks told, and what became of it"),
+    ):
         kind.add_argument(
             f"--{name}", dest="what", action="store_const", const=name, help=f"list {listed}, not the runs"
         )

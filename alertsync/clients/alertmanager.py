@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
@@ -22,12 +23,15 @@ from alertsync.clients.alertmanager_wire import (
     WireFingerprint,
     WireGroup,
     WireSilence,
+    WireSilenceId,
     WireStatus,
     aggregation_group,
+    posted,
     silence,
 )
 from alertsync.clients.deliveries import quote_meta
 from alertsync.clients.wire import decode, decode_each, decode_list
+from alertsync.errors import Reason, UpstreamError
 from alertsync.models import AlertmanagerSnapshot, Operation, Silence
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ _PAUSE_SECONDS = 0.5
 _ALERTS = "/api/v2/alerts"
 _GROUPS = "/api/v2/alerts/groups"
 _SILENCES = "/api/v2/silences"
+_SILENCE = "/api/v2/silence/"
 _STATUS = "/api/v2/status"
 _CLASSIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
@@ -53,9 +58,14 @@ _CHEAP_BYTES = 1 << 18
 """Silences up to this size are read again with every place: expired ones stay listed for days."""
 
 
+_OURS = "[alertsync irm "
+"""What is in the comment of a silence of ours that follows one of IRM's: of expired ones, only these are wanted."""
+
+
 class _Silences(NamedTuple):
     held: tuple[Silence, ...]
     cheap: bool
+    ended: tuple[Silence, ...] = ()
 
 
 class AlertmanagerClient:
@@ -78,7 +88,7 @@ class AlertmanagerClient:
         """
         asked_at, groups = self._groups(deadline)
         self._silences = self._read_silences(deadline)
-        return self._snapshot(asked_at, groups, self._silences.held, deadline)
+        return self._snapshot(asked_at, groups, self._silences, deadline)
 
     def place(
         self, receiver: str, group_labels: Mapping[str, str], deadline: Deadline, *, proven: bool = False
@@ -101,7 +111,7 @@ class AlertmanagerClient:
         holding = {id_ for group in groups for alert in group.alerts for id_ in alert.silenced_by}
         if silences.cheap or not holding <= known:
             silences = self._read_silences(deadline)
-        return self._snapshot(asked_at, groups, silences.held, deadline)
+        return self._snapshot(asked_at, groups, silences, deadline)
 
     def _groups(
         self, deadline: Deadline, params: _Params | None = None
@@ -117,13 +127,14 @@ class AlertmanagerClient:
         self,
         asked_at: datetime,
         groups: tuple[AggregationGroup, ...],
-        silences: tuple[Silence, ...],
+        silences: _Silences,
         deadline: Deadline,
     ) -> AlertmanagerSnapshot:
         status, clock = self._status(deadline)
         return AlertmanagerSnapshot(
             groups=groups,
-            silences=silences,
+            silences=silences.held,
+            ended=silences.ended,
             started_at=status.uptime,
             settled=status.cluster.status != "settling",
             version=status.version_info.version,
@@ -182,11 +193,35 @@ class AlertmanagerClient:
     def _read_silences(self, deadline: Deadline) -> _Silences:
         found, size = self._list_silences(Operation.READ_SILENCES, deadline)
         held = tuple(silence(one) for one in found if one.status.state in ("active", "pending"))
-        return _Silences(held, cheap=size <= _CHEAP_BYTES)
+        ended = tuple(silence(one) for one in found if one.status.state == "expired" and _OURS in one.comment)
+        return _Silences(held, cheap=size <= _CHEAP_BYTES, ended=ended)
 
     def _list_silences(self, operation: Operation, deadline: Deadline) -> tuple[list[WireSilence], int]:
         answer = self._http.get(operation, _SILENCES, deadline)
         return decode_list(self._http, operation, answer, WireSilence), len(answer.body)
+
+    # Acting
+
+    def post_silence(self, wanted: Silence, starts_at: datetime, deadline: Deadline) -> str:
+        """Make a silence, or change the one with its id, and give the id that it has then.
+
+        A new one begins when it arrives, should `starts_at` be past by then. Not repeated when in doubt.
+        """
+        body = posted(wanted, starts_at=starts_at)
+        answer = self._http.post(Operation.CREATE_SILENCE, _SILENCES, deadline, json=body)
+        return decode(self._http, Operation.CREATE_SILENCE, answer, WireSilenceId).silence_id
+
+    def expire_silence(self, silence_id: str, deadline: Deadline) -> bool:
+        """End a silence; False if there is none of this id. One that has ended already is no error."""
+        try:
+            self._http.delete(Operation.EXPIRE_SILENCE, f"{_SILENCE}{quote(silence_id, safe='')}", deadline)
+        except UpstreamError as error:
+            # 0.25 answers 500 for one that it does not know.
+            unknown = error.reason is Reason.SERVER_ERROR and "not found" in error.detail
+            if error.reason is Reason.NOT_FOUND or unknown:
+                return False
+            raise
+        return True
 
 
 def _filters(labels: Mapping[str, str]) -> list[str]:

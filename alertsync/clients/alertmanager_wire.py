@@ -6,10 +6,16 @@ default; an alert of which it is not said both that it is quiet and why is activ
 
 from __future__ import annotations
 
+from datetime import UTC
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from alertsync.clients.wire import Time
 from alertsync.models import AggregationGroup, Alert, AlertStatus, Matcher, Silence
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class _Status(msgspec.Struct, rename="camel", gc=False):
@@ -119,6 +125,35 @@ def _alert_status(status: _Status) -> AlertStatus:
     if status.state == "suppressed" and (status.inhibited_by or status.muted_by):
         return AlertStatus.MUTED
     return AlertStatus.ACTIVE
+
+
+class WireSilenceId(msgspec.Struct, gc=False):
+    """The answer to a silence that was made or changed."""
+
+    silence_id: str = msgspec.field(name="silenceID")
+
+
+def posted(silence: Silence, *, starts_at: datetime) -> dict[str, object]:
+    """Write a silence as it is posted: with an id it changes that one, without it is a new one.
+
+    `starts_at` must be that of the one that is changed, or Alertmanager makes another. Before 0.22 `isEqual` is unknown,
+    and it is true in all of ours.
+    """
+    body: dict[str, object] = {
+        "matchers": [
+            {"name": one.name, "value": one.value, "isRegex": one.is_regex, "isEqual": one.is_equal}
+            for one in silence.matchers
+        ],
+        "startsAt": _time(starts_at),
+        "endsAt": _time(silence.ends_at),
+        "createdBy": silence.created_by,
+        "comment": silence.comment,
+    }
+    return {"id": silence.id, **body} if silence.id else body
+
+
+def _time(when: datetime) -> str:
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def silence(wire: WireSilence) -> Silence:

@@ -91,6 +91,15 @@ def no_link(endpoint: Endpoint, operation: Operation, integration_id: str) -> Up
     return _error(Reason.NOT_FOUND, text, endpoint, operation)
 
 
+def no_heartbeat(endpoint: Endpoint, operation: Operation, integration_id: str) -> UpstreamError:
+    """Tell that an integration takes no heartbeat."""
+    text = (
+        f"the integration {integration_id} has no heartbeat, or is gone, so IRM does not watch over alertsync: "
+        "IRM_HEARTBEAT_INTEGRATION_ID wants the id of an integration that has one"
+    )
+    return _error(Reason.NOT_FOUND, text, endpoint, operation)
+
+
 def too_large(endpoint: Endpoint, operation: Operation, limit: int) -> UpstreamError:
     """Tell that an answer was larger than any that can be meant."""
     text = f"the answer is larger than {limit >> 20} MiB: is this address right?"

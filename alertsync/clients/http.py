@@ -137,6 +137,10 @@ class Http:
         request = _Request(operation, "POST", path, json=json)
         return self._send(request, deadline, attempts=attempts, repeatable=False)
 
+    def delete(self, operation: Operation, path: str, deadline: Deadline) -> Answer:
+        """DELETE `path`, again if need be: what is gone stays gone."""
+        return self._send(_Request(operation, "DELETE", path), deadline, repeatable=True)
+
     def close(self) -> None:
         """Close this thread's connections."""
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -194,7 +198,7 @@ class Http:
     def _once(self, request: _Request, deadline: Deadline, *, patient: bool) -> Answer:
         operation = request.operation
         self._keep_rate(operation, deadline, patient=patient)
-        if request.method == "POST":
+        if request.method != "GET":
             # Last of all: whatever was waited for lies behind us.
             deadline.hold.prove()
         seconds = min(self.endpoint.timeout, deadline.remaining())

@@ -64,8 +64,10 @@ class IrmClient:
     def snapshot(self, deadline: Deadline, progress: Reporter = UNWATCHED) -> IrmSnapshot:
         """Read every integration and every open alert group, whatever its state."""
         integrations = self._lists.read(_INTEGRATIONS, deadline, progress=progress)
+        known = integrations.by_id.values()
         self._inbound.learn(
-            {one.id: (one.link, one.type) for one in integrations.by_id.values() if one.link is not None}
+            {one.id: (one.link, one.type) for one in known if one.link is not None},
+            {one.id: (link, one.type) for one in known if (link := one.heartbeat_link) is not None},
         )
         listings = [
             Listing(Operation.LIST_ALERT_GROUPS, _GROUPS, {"state": state}, Page[WireAlertGroup], alert_group)
@@ -175,6 +177,10 @@ class IrmClient:
         (rate_limited), nor without a link (not_found).
         """
         return self._inbound.post(integration_id, payload, deadline)
+
+    def beat(self, integration_id: str, deadline: Deadline) -> datetime:
+        """Send the heartbeat that an integration had in the last snapshot; without one nothing is sent (not_found)."""
+        return self._inbound.beat(integration_id, deadline)
 
     def post_room(self, integration_id: str) -> int:
         """Tell how many payloads may be posted to an integration now; 0 if it has no link."""

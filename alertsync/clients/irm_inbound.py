@@ -1,5 +1,7 @@
 """Posts to the inbound links of integrations, as Alertmanager does, and keeps those links to itself.
 
+The link for an integration's heartbeat is the inbound link with a word behind it, and just as secret.
+
 Whoever knows an integration's link can page people through it. So the links never leave this module: no error, log
 line, repr or model shows one, and their secret part is struck from every log line. They may lead to another host
 than the API's, to which our token must not travel: nothing but the payload is sent along.
@@ -32,6 +34,7 @@ INBOUND_LIMIT = RateLimit(150, 300.0)
 """Half of the 300 deliveries in 5 minutes that IRM takes for one integration (Grafana's documentation of its rate
 limits); the other half is Alertmanager's."""
 
+_BEHIND_THE_KEY = "/heartbeat"
 _MIN_SECRET = 8
 """Keys of integrations are longer by far; shorter last parts of a link are words."""
 
@@ -65,7 +68,7 @@ def _door(link: str, kind: str) -> _Door | None:
     if parts is None:
         return None
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    key = parts.path.rstrip("/").rpartition("/")[2]
+    key = parts.path.rstrip("/").removesuffix(_BEHIND_THE_KEY).rpartition("/")[2]
     secrets = [link.strip(), path] if len(path) >= _MIN_SECRET else [link.strip()]
     if len(key) >= _MIN_SECRET and key != kind:
         secrets += [key, unquote(key)]
@@ -76,8 +79,14 @@ def _door(link: str, kind: str) -> _Door | None:
     return _Door(origin, path, tuple(dict.fromkeys(secrets)))
 
 
+def _doors(links: Mapping[str, tuple[str, str]]) -> dict[str, _Door]:
+    return {id_: door for id_, (link, kind) in links.items() if (door := _door(link, kind)) is not None}
+
+
 class Inbound:
     """The inbound links of all integrations, as of the last snapshot, and how much may be posted to each.
+
+    IRM counts heartbeats among the deliveries of an integration, so both share one limit.
 
     `api` is IRM's API, whose TLS settings and timeout apply.
     """
@@ -88,28 +97,31 @@ class Inbound:
         self._jitter = jitter
         self._lock = threading.Lock()
         self._doors: dict[str, _Door] = {}
+        self._heartbeats: dict[str, _Door] = {}
         self._limiters: dict[str, Limiter] = {}
 
-    def learn(self, links: Mapping[str, tuple[str, str]]) -> None:
-        """Take integration id to (link, type of the integration) in place of all that was known before."""
-        doors = {id_: door for id_, (link, kind) in links.items() if (door := _door(link, kind)) is not None}
+    def learn(self, links: Mapping[str, tuple[str, str]], heartbeats: Mapping[str, tuple[str, str]]) -> None:
+        """Take integration id to (link, type of the integration) in place of all that was known before.
+
+        `heartbeats` holds the links for heartbeats in the same way.
+        """
+        doors, beating = _doors(links), _doors(heartbeats)
         with self._lock:
-            remember(
-                secret
-                for id_, door in doors.items()
-                if door != self._doors.get(id_)
-                for secret in door.secrets
-            )
-            self._doors = doors
+            for known, now in ((self._doors, doors), (self._heartbeats, beating)):
+                remember(
+                    secret for id_, door in now.items() if door != known.get(id_) for secret in door.secrets
+                )
+            self._doors, self._heartbeats = doors, beating
             # What was sent counts until it has left the window, however the link changes.
             self._limiters = {
-                id_: self._limiters.get(id_) or Limiter(INBOUND_LIMIT, self._clock) for id_ in doors
+                id_: self._limiters.get(id_) or Limiter(INBOUND_LIMIT, self._clock)
+                for id_ in doors.keys() | beating.keys()
             }
 
     def room(self, integration_id: str) -> int:
         """Tell how many payloads may be posted to an integration now."""
         with self._lock:
-            limiter = self._limiters.get(integration_id)
+            limiter = self._limiters.get(integration_id) if integration_id in self._doors else None
         return 0 if limiter is None else limiter.room()
 
     def post(self, integration_id: str, payload: Mapping[str, object], deadline: Deadline) -> datetime:
@@ -118,6 +130,25 @@ class Inbound:
             door, limiter = self._doors.get(integration_id), self._limiters.get(integration_id)
         if door is None or limiter is None:
             raise failures.no_link(self._api, Operation.POST, integration_id)
+        return self._send(Operation.POST, door, limiter, deadline, json=dict(payload))
+
+    def beat(self, integration_id: str, deadline: Deadline) -> datetime:
+        """Send a heartbeat in one attempt and without waiting; give IRM's time when it took it. Raises `UpstreamError`."""
+        with self._lock:
+            door, limiter = self._heartbeats.get(integration_id), self._limiters.get(integration_id)
+        if door is None or limiter is None:
+            raise failures.no_heartbeat(self._api, Operation.BEAT, integration_id)
+        return self._send(Operation.BEAT, door, limiter, deadline)
+
+    def _send(
+        self,
+        operation: Operation,
+        door: _Door,
+        limiter: Limiter,
+        deadline: Deadline,
+        *,
+        json: object = None,
+    ) -> datetime:
         endpoint = Endpoint(
             upstream=self._api.upstream,
             base_url=door.origin,
@@ -132,6 +163,6 @@ class Inbound:
         )
         http = Http(endpoint, self._clock, limiter=limiter, jitter=self._jitter)
         try:
-            return http.post(Operation.POST, door.path, deadline, attempts=1, json=dict(payload)).clock
+            return http.post(operation, door.path, deadline, attempts=1, json=json).clock
         finally:
             http.close()

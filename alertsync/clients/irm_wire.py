@@ -48,6 +48,14 @@ class WireIntegration(msgspec.Struct, gc=False):
     maintenance_mode: str | int | None
     link: str | None = None
     templates: _Templates | None = None
+    heartbeat: object = None
+    """Of any shape: no run shall fail for want of a heartbeat."""
+
+    @property
+    def heartbeat_link(self) -> str | None:
+        """The link for its heartbeat, if IRM shows one; as secret as `link`."""
+        link = self.heartbeat.get("link") if isinstance(self.heartbeat, dict) else None
+        return link if isinstance(link, str) and is_link(link) else None
 
     def __repr__(self) -> str:
         return f"WireIntegration({self.id!r})"
@@ -97,6 +105,7 @@ def integration(wire: WireIntegration) -> Integration:
         type=wire.type,
         in_maintenance=wire.maintenance_mode is not None,
         receives=is_link(wire.link),
+        beats=wire.heartbeat_link is not None,
         merges=wire.templates is None or wire.templates.grouping_key is not None,
     )
 

@@ -97,6 +97,40 @@ class Peers:
             raise first
         return found
 
+    def post_silence(self, wanted: Silence, starts_at: datetime, deadline: Deadline) -> str:
+        """Make or change a silence at the first peer that takes it, and give its id; the peers tell each other.
+
+        Another peer is tried only where it is certain that the one before has not acted: else there might be two.
+        """
+        first: UpstreamError | None = None
+        for tried, client in enumerate(self._likely()):
+            try:
+                return client.post_silence(wanted, starts_at, _share(deadline, len(self.addresses) - tried))
+            except UpstreamError as error:
+                if not error.never_arrived:
+                    raise
+                first = first or error
+        raise first or AssertionError("there is no peer")
+
+    def expire_silence(self, silence_id: str, deadline: Deadline) -> bool:
+        """End a silence at the first peer that knows it; False if all that answer say that there is none."""
+        first: UpstreamError | None = None
+        answered = False
+        for tried, client in enumerate(self._likely()):
+            try:
+                if client.expire_silence(silence_id, _share(deadline, len(self.addresses) - tried)):
+                    return True
+                answered = True
+            except UpstreamError as error:
+                first = first or error
+        if first is not None and not answered:
+            raise first
+        return False
+
+    def _likely(self) -> list[AlertmanagerClient]:
+        """Give the peers, those first that answered the last reading."""
+        return [self._clients[address] for address in sorted(self.addresses, key=self._absent.__contains__)]
+
     def _read(
         self, read: Callable[[AlertmanagerClient], AlertmanagerSnapshot], asked: Sequence[str]
     ) -> Readings:

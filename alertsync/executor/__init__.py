@@ -1,6 +1,6 @@
 """Performs a plan: first what is owed, then what is to be closed, each action with an outcome.
 
-Re-pages and un-silences come before everything else, because behind them somebody is not paged who should be.
+Re-pages and ends of silences come before everything else, because behind them somebody is not paged who should be.
 What closes comes after its debts are written down. An alert group that fails does not stop the others; a token
 that may not act does, and so does an IRM that has gone away: every further attempt would fail alike, and one
 clear message is worth more than a hundred. Nothing is left half done: a wish to stop is heard between actions.
@@ -15,6 +15,7 @@ import msgspec
 from alertsync.executor.closing import Closing
 from alertsync.executor.leasing import Leasing
 from alertsync.executor.repaging import Repaging
+from alertsync.executor.silencing import Silencing
 from alertsync.models import ActionKind
 
 if TYPE_CHECKING:
@@ -29,10 +30,14 @@ __all__ = ["execute"]
 def execute(planned: Plan, hands: Hands) -> tuple[Action, ...]:
     """Do all that a plan says; give one action with an outcome for each thing it says."""
     leasing, closing, repaging = Leasing(hands), Closing(hands, planned), Repaging(hands, planned)
-    hands.progress.expect_actions(len(planned.repages) + len(planned.actions))
+    silencing = Silencing(hands, planned)
+    expected = len(planned.repages) + len(planned.actions) + len(planned.silence_changes)
+    hands.progress.expect_actions(expected)
     # Posts need nothing of IRM's API, whose rate limit an un-silence may have to wait for.
     actions = [repaging.perform(repage) for repage in planned.repages]
+    actions += silencing.expire()
     actions += _each(_of(planned, ActionKind.UNSILENCE), leasing.unsilence)
+    actions += silencing.let_strangers_speak()
     closes = _of(planned, ActionKind.RESOLVE)
     if hands.credentials_refused:
         # Not the same alert group each time: it may be the only one that we may not act on.
@@ -45,6 +50,7 @@ def execute(planned: Plan, hands: Hands) -> tuple[Action, ...]:
     closing.clear()
     first = [one for one in _of(planned, ActionKind.SILENCE) if one.alert_group.state != "silenced"]
     actions += _each(first, leasing.silence)
+    actions += silencing.create()
     written = hands.write_notes()
     return tuple(
         msgspec.structs.replace(one, note=written[one.alert_group_id])

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from alertsync.clients.irm import IrmClient
+    from alertsync.clients.peers import Peers
     from alertsync.clock import Clock, Deadline
-    from alertsync.models import Policy, Repage
+    from alertsync.models import Policy, Repage, SilenceChange
     from alertsync.observer import Observer
     from alertsync.progress import Reporter
     from alertsync.store.store import Store
+
+    Subject = Decision | Repage | SilenceChange
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,7 @@ class Hands:
     """What acts in a run. `hopeless` says why no other request to IRM's API should be tried; "" if one may."""
 
     irm: IrmClient
+    alertmanager: Peers
     store: Store
     observer: Observer
     clock: Clock
@@ -68,28 +72,28 @@ class Hands:
     _notes: list[tuple[str, str]] = field(default_factory=list)
 
     def take_turn(
-        self, subject: Decision | Repage, kind: ActionKind, work: Callable[[], tuple[Outcome, str, str]]
+        self, subject: Subject, kind: ActionKind, work: Callable[[], tuple[Outcome, str, str]]
     ) -> Action:
         """Do `work`, which gives outcome, detail and note, and make an action of what came of it."""
         # What is owed needs no store: memory keeps what cannot be written down.
         closes = kind in (ActionKind.RESOLVE, ActionKind.SILENCE)
         if why := self.hopeless or (self.unwritten if closes else ""):
-            return self._ended(subject, kind, Outcome.NOT_ATTEMPTED, why)
+            return self.ended(subject, kind, Outcome.NOT_ATTEMPTED, why)
         try:
             self.deadline.check()
-            action = self._ended(subject, kind, *work())
+            action = self.ended(subject, kind, *work())
         except ChangedError as change:
-            return self._ended(subject, kind, Outcome.CANCELLED, str(change))
+            return self.ended(subject, kind, Outcome.CANCELLED, str(change))
         except UpstreamError as error:
             return self._refused(subject, kind, error)
         except (StoppedError, StoreDegradedError) as error:
             self.hopeless = str(error)
-            return self._ended(subject, kind, Outcome.NOT_ATTEMPTED, str(error))
+            return self.ended(subject, kind, Outcome.NOT_ATTEMPTED, str(error))
         except Exception:
             # One alert group that we stumble over must not hide what was done for the others.
             log.exception("an action met an unexpected error", extra={"run_id": self.run_id})
             why = "an unexpected error: alertsync's log has the details"
-            return self._ended(subject, kind, Outcome.FAILED, why)
+            return self.ended(subject, kind, Outcome.FAILED, why)
         self._credentials_work(kind, action.outcome)
         return action
 
@@ -132,14 +136,14 @@ class Hands:
         elif self._forbidden_message:
             self.commit(LedgerChange(credentials=Credentials(self.clock.now(), self._forbidden_message)))
 
-    def _forbidden(self, subject: Decision | Repage, kind: ActionKind, error: UpstreamError) -> Action:
+    def _forbidden(self, subject: Subject, kind: ActionKind, error: UpstreamError) -> Action:
         """Take a few refusals without any success between them for what they are: the token may not act."""
         self._forbidden_message = str(error)
         self._forbidden_ids.append(subject_id(subject))
         most = 1 if self.credentials_refused else _MOST_REFUSALS
         if len(self._forbidden_ids) >= most and not self._acted and kind is not ActionKind.UNSILENCE:
             self.hopeless = str(error)
-        return self._ended(subject, kind, Outcome.FAILED, str(error))
+        return self.ended(subject, kind, Outcome.FAILED, str(error))
 
     def _credentials_work(self, kind: ActionKind, outcome: Outcome) -> None:
         if kind is ActionKind.REPAGE or outcome not in _ACTED:
@@ -149,33 +153,34 @@ class Hands:
             self.credentials_refused = False
             self.commit(LedgerChange(credentials_work=True))
 
-    def _refused(self, subject: Decision | Repage, kind: ActionKind, error: UpstreamError) -> Action:
+    def _refused(self, subject: Subject, kind: ActionKind, error: UpstreamError) -> Action:
         if kind is not ActionKind.REPAGE:
             match refusal(error):
                 case "resolved":
-                    return self._ended(subject, kind, Outcome.ALREADY_RESOLVED, "somebody was faster")
+                    return self.ended(subject, kind, Outcome.ALREADY_RESOLVED, "somebody was faster")
                 case "deleted":
-                    return self._ended(subject, kind, Outcome.DELETED, "somebody deleted it")
+                    return self.ended(subject, kind, Outcome.DELETED, "somebody deleted it")
                 case "attached":
                     self.attached.append(subject_id(subject))
-                    return self._ended(subject, kind, Outcome.ATTACHED, error.detail)
+                    return self.ended(subject, kind, Outcome.ATTACHED, error.detail)
                 case "acknowledged" | "unsilenced" | "unresolved":
-                    return self._ended(subject, kind, Outcome.CANCELLED, f"IRM said: {error.detail}")
+                    return self.ended(subject, kind, Outcome.CANCELLED, f"IRM said: {error.detail}")
                 case "forbidden":
                     return self._forbidden(subject, kind, error)
             # What fails at the inbound URL of one integration says nothing of IRM's API.
             if error.reason in _HOPELESS or error.upstream != "irm":
                 self.hopeless = str(error)
-        return self._ended(subject, kind, Outcome.FAILED, str(error))
+        return self.ended(subject, kind, Outcome.FAILED, str(error))
 
-    def _ended(
+    def ended(
         self,
-        subject: Decision | Repage,
+        subject: Subject,
         kind: ActionKind,
         outcome: Outcome,
         detail: str = "",
         note: str = "",
     ) -> Action:
+        """Make an action of what came of it, and say so in the log."""
         titled = subject.alert_group if isinstance(subject, Decision) else subject
         action = Action(
             alert_group_id=subject_id(subject),
@@ -204,6 +209,6 @@ class Hands:
         return action
 
 
-def subject_id(subject: Decision | Repage) -> str:
+def subject_id(subject: Subject) -> str:
     """Give the id of the alert group that a decision or a re-page is about."""
     return subject.alert_group.id if isinstance(subject, Decision) else subject.alert_group_id

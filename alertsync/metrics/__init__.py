@@ -6,9 +6,17 @@ costs a file read, not the rendering of a series for each alert.
 """
 
 from alertsync.metrics.alerts import render_alerts
-from alertsync.metrics.counting import count
+from alertsync.metrics.counting import count, count_actions
 from alertsync.metrics.live import render_build, render_live
 from alertsync.metrics.requests import render_requests
 from alertsync.metrics.standing import render_standing
 
-__all__ = ["count", "render_alerts", "render_build", "render_live", "render_requests", "render_standing"]
+__all__ = [
+    "count",
+    "count_actions",
+    "render_alerts",
+    "render_build",
+    "render_live",
+    "render_requests",
+    "render_standing",
+]

@@ -10,7 +10,9 @@ import msgspec
 from alertsync.models import DURATION_BUCKETS, Counters, LeaseState, Owing, RunStatus, Standing, Summary
 
 if TYPE_CHECKING:
-    from alertsync.models import Ledger, Run
+    from collections.abc import Iterable
+
+    from alertsync.models import Action, Ledger, Run
 
 
 def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
@@ -32,6 +34,8 @@ def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
         failures_in_a_row=standing.failures_in_a_row + 1 if failed else 0,
         cannot_act=ledger.credentials.message if ledger.credentials else "",
         degraded=ledger.degraded,
+        irm_silences=dict(Counter(one.state.value for one in ledger.irm_silences if one.is_open)),
+        hand_silences=sum(one.is_open for one in ledger.hand_silences),
         wake_at=run.wake_at,
     )
     if failed:
@@ -41,6 +45,18 @@ def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
         inconsistencies_found=run.inconsistencies_found,
         decisions=dict(Counter(decision.kind.value for decision in run.decisions)),
         brakes=run.brakes,
+    )
+
+
+def count_actions(standing: Standing, actions: Iterable[Action], ledger: Ledger) -> Standing:
+    """Count what was done without a run, by hand; all else stands as the last run left it."""
+    done = Counter(f"{action.kind}/{action.outcome}" for action in actions)
+    counted = dict(Counter(standing.counters.actions) + done)
+    return msgspec.structs.replace(
+        standing,
+        counters=msgspec.structs.replace(standing.counters, actions=counted),
+        irm_silences=dict(Counter(one.state.value for one in ledger.irm_silences if one.is_open)),
+        hand_silences=sum(one.is_open for one in ledger.hand_silences),
     )
 
 

@@ -28,17 +28,35 @@ def render_build(version: str, python: str) -> bytes:
     return render([family])
 
 
-def render_live(heartbeat: Heartbeat, clock: Clock, *, degraded: bool) -> bytes:
-    """Render whether the store can be written, who leads the loop, and what the loop is about."""
-    return render(_live(heartbeat, clock, degraded=degraded))
+def render_live(
+    heartbeat: Heartbeat, clock: Clock, *, degraded: bool, interval: float, waiting: int | None
+) -> bytes:
+    """Render whether the store can be written, what waits for a run, who leads the loop, and what the loop is about.
+
+    `interval` is that of the loop in seconds, 0 with the loop off. `waiting` is None where another host tells it.
+    """
+    return render(_live(heartbeat, clock, degraded=degraded, interval=interval, waiting=waiting))
 
 
-def _live(heartbeat: Heartbeat, clock: Clock, *, degraded: bool) -> Iterator[Metric]:
+def _live(
+    heartbeat: Heartbeat, clock: Clock, *, degraded: bool, interval: float, waiting: int | None
+) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "alertsync_state_degraded",
         "Whether the store cannot be written, so that nothing new is resolved (1) or it can (0).",
         value=float(degraded),
     )
+    yield GaugeMetricFamily(
+        "alertsync_reconcile_interval_seconds",
+        "Seconds between the starts of two runs of the loop, 0 with the loop off.",
+        value=interval,
+    )
+    if waiting is not None:
+        yield GaugeMetricFamily(
+            "alertsync_webhook_events_waiting",
+            "Events of IRM's webhooks that no run has looked at yet.",
+            value=waiting,
+        )
     age, next_run_at = heartbeat.age(clock), heartbeat.next_run_at(clock)
     yield GaugeMetricFamily(
         "alertsync_leader",

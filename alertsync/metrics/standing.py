@@ -18,6 +18,7 @@ from alertsync.models import (
     Counters,
     DecisionKind,
     Held,
+    IrmSilenceState,
     Outcome,
     Owing,
     RunStatus,
@@ -37,13 +38,18 @@ _OUTCOMES = {
     ActionKind.UNSILENCE: (Outcome.UNSILENCED, Outcome.ALREADY_RESOLVED, *_REFUSED),
     ActionKind.REPAGE: (Outcome.POSTED, *_CUT_SHORT),
     ActionKind.UNRESOLVE: (Outcome.UNRESOLVED, *_REFUSED),
+    ActionKind.CREATE_SILENCE: (Outcome.CREATED, *_CUT_SHORT),
+    ActionKind.EXTEND_SILENCE: (Outcome.EXTENDED, *_CUT_SHORT),
+    ActionKind.EXPIRE_SILENCE: (Outcome.EXPIRED, *_CUT_SHORT),
+    ActionKind.NOTE: (Outcome.NOTED,),
 }
 """How each kind of action can end: these pairs are there from the start."""
 
 
 def render_standing(standing: Standing) -> bytes:
     """Render how things stand after a run in text format 0.0.4."""
-    return render([*_runs(standing), *_inconsistencies(standing), *_actions(standing), *_ledger(standing)])
+    families = (_runs, _inconsistencies, _actions, _ledger, _heartbeats)
+    return render(family for part in families for family in part(standing))
 
 
 def _runs(standing: Standing) -> Iterator[Metric]:
@@ -163,6 +169,37 @@ def _ledger(standing: Standing) -> Iterator[Metric]:
         "Alert groups that we keep silenced in IRM while Alertmanager silences them.",
         value=standing.leases,
     )
+    yield _by_label(
+        GaugeMetricFamily(
+            "alertsync_irm_silences",
+            "Silences of people in IRM that are looked after, by whether Alertmanager follows them.",
+            labels=("state",),
+        ),
+        IrmSilenceState,
+        standing.irm_silences,
+    )
+    yield GaugeMetricFamily(
+        "alertsync_hand_silences",
+        "Silences in Alertmanager that were made by hand here, and are not known to be over.",
+        value=standing.hand_silences,
+    )
+
+
+def _heartbeats(standing: Standing) -> Iterator[Metric]:
+    heartbeat = standing.heartbeat
+    yield _by_label(
+        CounterMetricFamily(
+            "alertsync_irm_heartbeats", "Heartbeats to IRM by how they ended.", labels=("outcome",)
+        ),
+        ("sent", "failed"),
+        {"sent": heartbeat.sent, "failed": heartbeat.failed},
+    )
+    if heartbeat.sent_at is not None:
+        yield GaugeMetricFamily(
+            "alertsync_irm_heartbeat_timestamp_seconds",
+            "When IRM last took a heartbeat, as Unix time.",
+            value=heartbeat.sent_at.timestamp(),
+        )
 
 
 def _by_label(

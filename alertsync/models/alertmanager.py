@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
+
+_MARKER = re.compile(r" \[alertsync (?:irm|by hand) [^\[\]]*\]\Z")
 
 
 class Matcher(msgspec.Struct, frozen=True, gc=False):
@@ -28,6 +31,11 @@ class Silence(msgspec.Struct, frozen=True, gc=False):
     created_by: str = ""
     comment: str = ""
 
+    @property
+    def said(self) -> str:
+        """The comment for people: without the marker by which a silence of ours is known again."""
+        return _MARKER.sub("", self.comment).strip()
+
 
 class AlertStatus(StrEnum):
     """What Alertmanager does with an alert: tell its receivers, or keep quiet, and why."""
@@ -35,6 +43,9 @@ class AlertStatus(StrEnum):
     ACTIVE = "active"
     MUTED = "muted"
     SILENCED = "silenced"
+
+    # Members are counted by it, tens of thousands in a plan, and Enum's own is slow; equal are only those of one value.
+    __hash__ = str.__hash__
 
     @property
     def sleep(self) -> int:
@@ -71,7 +82,8 @@ class AlertmanagerSnapshot(msgspec.Struct, frozen=True, gc=False):
 
     `clock` is the server's own time when the last part was read; `read_at` is our time when the first part
     was asked for, so that its age counts from then. `peer` is the address it was read from, `repeat_interval`
-    the longest of its configuration, None if that cannot be told.
+    the longest of its configuration, None if that cannot be told. `ended` are silences that are expired, of those with
+    the marker of ours that follow IRM's.
     """
 
     groups: tuple[AggregationGroup, ...]
@@ -83,3 +95,4 @@ class AlertmanagerSnapshot(msgspec.Struct, frozen=True, gc=False):
     read_at: datetime
     peer: str = ""
     repeat_interval: timedelta | None = None
+    ended: tuple[Silence, ...] = ()

@@ -7,9 +7,10 @@ from enum import StrEnum
 
 import msgspec
 
-from alertsync.models.alertmanager import AlertmanagerSnapshot, AlertStatus, Silence
+from alertsync.models.alertmanager import AlertmanagerSnapshot, AlertStatus, Matcher, Silence
 from alertsync.models.irm import AlertGroup, Deliveries, IrmSnapshot
 from alertsync.models.ledger import Debt, LedgerChange
+from alertsync.models.silencing import HandledEvent, WebhookEvent
 
 
 class Snapshots(msgspec.Struct, frozen=True, gc=False):
@@ -19,7 +20,8 @@ class Snapshots(msgspec.Struct, frozen=True, gc=False):
     group id, those that were read beyond the last one; `later`, by integration id, the alert groups that were
     begun since our resolves there and are resolved by now, where they were read. `found` are alert groups that
     were looked up by id, None for one that is deleted.
-    `searched` once all is read that is going to be read about debts.
+    `searched` once all is read that is going to be read about debts. `events` are what IRM's webhooks told and no run
+    has handled, `me` the id of the user whose token we use, "" where nobody asked.
     """
 
     irm: IrmSnapshot
@@ -29,12 +31,16 @@ class Snapshots(msgspec.Struct, frozen=True, gc=False):
     later: dict[str, tuple[AlertGroup, ...]] = {}
     found: dict[str, AlertGroup | None] = {}
     searched: bool = False
+    events: tuple[WebhookEvent, ...] = ()
+    me: str = ""
 
 
 class Policy(msgspec.Struct, frozen=True, gc=False):
     """The operator's rules, which the planner applies last; durations as timedelta.
 
-    `lifted` names the brakes that a person lifted for this run: "max_actions", "gone_ratio".
+    `lifted` names the brakes that a person lifted for this run: "max_actions", "gone_ratio". `silencers` are those
+    whose silences in IRM Alertmanager follows, addresses or "*@domain", for at most `max_silence` at a time; what a
+    silence by others gets is `strangers`, "ignore" or "unsilence".
     """
 
     on_silenced: str = "resolve"
@@ -53,6 +59,9 @@ class Policy(msgspec.Struct, frozen=True, gc=False):
     max_deliveries: int = 500
     lifted: frozenset[str] = frozenset()
     dry_run: bool = False
+    silencers: frozenset[str] = frozenset()
+    max_silence: timedelta = timedelta(seconds=86400)
+    strangers: str = "ignore"
 
 
 class DecisionKind(StrEnum):
@@ -60,6 +69,7 @@ class DecisionKind(StrEnum):
 
     SILENCED = "SILENCED"
     SILENCE_ENDING = "SILENCE_ENDING"
+    SILENCED_IN_IRM = "SILENCED_IN_IRM"
     MUTED = "MUTED"
     PARTIALLY_SILENCED = "PARTIALLY_SILENCED"
     CONSISTENT = "CONSISTENT"
@@ -85,6 +95,10 @@ class ActionKind(StrEnum):
     UNSILENCE = "unsilence"
     REPAGE = "repage"
     UNRESOLVE = "unresolve"
+    CREATE_SILENCE = "create_silence"
+    EXTEND_SILENCE = "extend_silence"
+    EXPIRE_SILENCE = "expire_silence"
+    NOTE = "note"
 
 
 class Held(StrEnum):
@@ -123,7 +137,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     `silenced_until` is set where every member is silenced: the time at which the first of them is not.
     `absent` are fingerprints that its deliveries left firing and that Alertmanager does not hold; `nameless`
-    whether `max_alerts` cut alerts from its deliveries, so that not all of them can be named.
+    whether `max_alerts` cut alerts from its deliveries, so that not all of them can be named. `would` is the action
+    that a dry run, a brake or a refusal holds back.
     """
 
     alert_group: AlertGroup
@@ -137,6 +152,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     inconsistent: bool = False
     action: ActionKind = ActionKind.NONE
     held: Held = Held.NOT_HELD
+    would: ActionKind = ActionKind.NONE
 
 
 class Repage(msgspec.Struct, frozen=True, gc=False):
@@ -160,6 +176,30 @@ class Repage(msgspec.Struct, frozen=True, gc=False):
     last_resort: bool = False
 
 
+class SilenceChange(msgspec.Struct, frozen=True, gc=False):
+    """Something to do because a person silenced an alert group in IRM, or no longer does.
+
+    `kind` is CREATE_SILENCE, EXTEND_SILENCE (which may shorten it) or EXPIRE_SILENCE in Alertmanager, UNSILENCE or NOTE
+    (`text`) in IRM. `silenced_at` is IRM's silence that it rests on, times of silences are Alertmanager's. `replaced` where
+    a silence may only go once all others of its alert group are made; `event_id` names the event that is handled by it.
+    """
+
+    kind: ActionKind
+    alert_group_id: str
+    title: str
+    reason: str
+    silence_id: str = ""
+    matchers: tuple[Matcher, ...] = ()
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    created_by: str = ""
+    comment: str = ""
+    silenced_at: datetime | None = None
+    replaced: bool = False
+    event_id: str = ""
+    text: str = ""
+
+
 class Search(msgspec.Struct, frozen=True, gc=False):
     """What must be read to tell whether due debts are paid already.
 
@@ -180,19 +220,26 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     """The decisions about every open alert group, oldest first, and what becomes of the ledger.
 
     `change` is what is known better than the ledger did, before anything is done; `debts` are the open ones as
-    judged now, `obligations` those that resolving an alert group (by its id) would make. `wake_at` is when (by
-    our clock) the loop should run at the latest: when the earliest silence that we owe for ends.
+    judged now, `obligations` those that resolving an alert group (by its id) would make. `withheld` are re-pages
+    that are due as well, and that a dry run or REPAGE=false keeps back. `wake_at` is when (by our clock) the loop
+    should run at the latest: when the earliest silence that we owe for ends. `silence_changes` are what follows
+    people's silences in IRM; `unread` the alert groups whose deliveries are to be read before they can be followed;
+    `handled` what became of events, but those that a change names.
     """
 
     decisions: tuple[Decision, ...]
     external_urls: frozenset[str] = frozenset()
     repages: tuple[Repage, ...] = ()
+    withheld: tuple[Repage, ...] = ()
     debts: tuple[Debt, ...] = ()
     obligations: dict[str, tuple[Debt, ...]] = {}
     change: LedgerChange = LedgerChange()
     search: Search = Search()
     brakes: frozenset[Brake] = frozenset()
     wake_at: datetime | None = None
+    silence_changes: tuple[SilenceChange, ...] = ()
+    unread: tuple[AlertGroup, ...] = ()
+    handled: tuple[HandledEvent, ...] = ()
 
     @property
     def actions(self) -> tuple[Decision, ...]:

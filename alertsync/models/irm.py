@@ -58,7 +58,7 @@ class Deliveries(msgspec.Struct, frozen=True, gc=False):
 class Integration(msgspec.Struct, frozen=True, gc=False):
     """Where deliveries enter IRM. Its inbound link holds a secret, which only the client keeps.
 
-    `receives` whether there is such a link; `merges` whether a template of its own decides what is grouped, so
+    `receives` whether there is such a link, `beats` whether there is one for a heartbeat; `merges` whether a template of its own decides what is grouped, so
     that one alert group may hold several places.
     """
 
@@ -67,6 +67,7 @@ class Integration(msgspec.Struct, frozen=True, gc=False):
     type: str
     in_maintenance: bool
     receives: bool = True
+    beats: bool = False
     merges: bool = False
 
 

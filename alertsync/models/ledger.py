@@ -12,6 +12,8 @@ from enum import StrEnum
 
 import msgspec
 
+from alertsync.models.silencing import HandSilence, IrmSilence
+
 
 class Owing(StrEnum):
     """How it stands with one alert of a debt.
@@ -155,7 +157,8 @@ class Credentials(msgspec.Struct, frozen=True, gc=False):
 class Ledger(msgspec.Struct, frozen=True, gc=False):
     """All that is remembered between runs.
 
-    `debts` are the open ones, and those that are over but young enough to explain things. `attached` maps alert
+    `debts` are the open ones, and those that are over but young enough to explain things; `leases`, `irm_silences` (one
+    an alert group) and `hand_silences` too. `attached` maps alert
     groups that IRM called attached to the time (ours) at which it did, `peers` each peer of Alertmanager to
     when it last answered (or was first asked, if it never did). `open_before` are the alert groups that were
     open before the last resolves: those of them that IRM resolved with a root are still to be looked for.
@@ -165,6 +168,8 @@ class Ledger(msgspec.Struct, frozen=True, gc=False):
 
     debts: tuple[Debt, ...] = ()
     leases: tuple[Lease, ...] = ()
+    irm_silences: tuple[IrmSilence, ...] = ()
+    hand_silences: tuple[HandSilence, ...] = ()
     sightings: dict[str, Sighting] = {}
     addresses: dict[str, Address] = {}
     attached: dict[str, datetime] = {}
@@ -178,11 +183,13 @@ class Ledger(msgspec.Struct, frozen=True, gc=False):
 class LedgerChange(msgspec.Struct, frozen=True, gc=False):
     """What a run changes in the ledger, to be committed in one transaction; None leaves a part as it is.
 
-    `debts` and `leases` are written over those of the same id; `sightings` too, and None forgets one.
+    `debts`, `leases` and silences are written over those of the same id; `sightings` too, and None forgets one.
     """
 
     debts: tuple[Debt, ...] = ()
     leases: tuple[Lease, ...] = ()
+    irm_silences: tuple[IrmSilence, ...] = ()
+    hand_silences: tuple[HandSilence, ...] = ()
     sightings: dict[str, Sighting | None] = {}
     addresses: dict[str, Address] | None = None
     attached: dict[str, datetime] | None = None

@@ -15,6 +15,8 @@ class Operation(StrEnum):
     READ_SILENCES = "read silences"
     READ_STATUS = "read status"
     WATCH_SILENCES = "watch silences"
+    CREATE_SILENCE = "create silence"
+    EXPIRE_SILENCE = "expire silence"
 
     LIST_ALERT_GROUPS = "list alert groups"
     LIST_RESOLVED = "list resolved alert groups"
@@ -29,6 +31,7 @@ class Operation(StrEnum):
     UNSILENCE = "unsilence alert group"
     WRITE_NOTE = "write resolution note"
     POST = "post to integration"
+    BEAT = "send heartbeat"
 
     @property
     def upstream(self) -> str:
@@ -43,6 +46,8 @@ _OF_ALERTMANAGER = frozenset(
         Operation.READ_SILENCES,
         Operation.READ_STATUS,
         Operation.WATCH_SILENCES,
+        Operation.CREATE_SILENCE,
+        Operation.EXPIRE_SILENCE,
     }
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from alertsync.planner.markers import ours
 from alertsync.planner.membership import Indexes
 from alertsync.planner.provenance import learn
 from alertsync.planner.silences import SilenceBook
@@ -38,6 +39,7 @@ class View:
     now: datetime
     doubt: str
     repeat_interval: timedelta | None
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,20 @@ def build(
     """
     irm = snapshots.irm
     indexes = indexes or Indexes()
+    in_irm = {integration.id for integration in irm.integrations}
+    found = (ours(snapshot.silences, ledger, in_irm).values() for snapshot in heard(snapshots.alertmanagers))
+    echoes = frozenset(name for by_group in found for here in by_group for name in here)
     views = tuple(
-        _view(snapshot, indexes.of(snapshot), policy, now) for snapshot in heard(snapshots.alertmanagers)
+        _view(snapshot, indexes.of(snapshot), echoes, policy, now)
+        for snapshot in heard(snapshots.alertmanagers)
     )
-    addresses, ours = learn(snapshots, ledger.addresses, [view.alerts for view in views], policy)
+    addresses, our_urls = learn(snapshots, ledger.addresses, [view.alerts for view in views], policy)
     answered = {view.peer for view in views}
     missing = tuple(peer for peer in snapshots.configured if peer not in answered)
     return Context(
         integrations={integration.id: integration for integration in irm.integrations},
         views=views,
-        ours=ours,
+        ours=our_urls,
         addresses=addresses,
         ledger=ledger,
         leases={lease.alert_group_id: lease for lease in ledger.leases},
@@ -112,14 +118,21 @@ def _carried_on(clock: datetime, read_at: datetime, now: datetime) -> datetime:
     return max(clock, clock + (now - read_at))
 
 
-def _view(snapshot: AlertmanagerSnapshot, alerts: AlertIndex, policy: Policy, now: datetime) -> View:
+def _view(
+    snapshot: AlertmanagerSnapshot,
+    alerts: AlertIndex,
+    echoes: frozenset[str],
+    policy: Policy,
+    now: datetime,
+) -> View:
     return View(
         peer=snapshot.peer,
         alerts=alerts,
-        silences=SilenceBook(snapshot.silences),
+        silences=SilenceBook(snapshot.silences, echoes),
         now=_carried_on(snapshot.clock, snapshot.read_at, now),
         doubt=_doubt(snapshot, alerts, policy),
         repeat_interval=snapshot.repeat_interval,
+        version=snapshot.version,
     )
 
 

@@ -218,7 +218,7 @@ def _silenced_until(alerts: tuple[OwedAlert, ...], debt: Debt, context: Context)
                 continue
             member = view.alerts.anywhere(alert.fingerprint) if here is None else here.get(alert.fingerprint)
             if member is not None and member.status is AlertStatus.SILENCED:
-                ends.append(view.silences.held_until(member, view.now))
+                ends.append(view.silences.held_until(member, view.now, echoes=True))
     return min(ends, default=None)
 
 

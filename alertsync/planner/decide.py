@@ -9,6 +9,7 @@
     | some members active, some silenced                       | PARTIALLY_SILENCED |
     | some members active, none silenced                       | CONSISTENT         |
     | all suppressed, not all by silences                      | MUTED              |
+    | all silenced, some only as IRM is silenced               | SILENCED_IN_IRM    |
     | no members, absence proven, seen alive by us before      | GONE               |
     | no members, otherwise                                    | GONE_UNPROVEN      |
     | an absent alert is not certain to have ended             | MEMBERS_UNPROVEN   |
@@ -111,6 +112,11 @@ def _by_members(
         return decision(DecisionKind.CONSISTENT, wording.consistent(counts))
     if counts[AlertStatus.MUTED]:
         return decision(DecisionKind.MUTED, wording.muted(counts))
+    if members and any(map(view.silences.echoes, members)):
+        echoing = msgspec.structs.replace(
+            decision(DecisionKind.SILENCED_IN_IRM, ""), silences=view.silences.holding(members, echoes=True)
+        )
+        return msgspec.structs.replace(echoing, reason=wording.echo(members, echoing.silences))
     if not members:
         if doubt := gone_doubt(group, evidence, view, context):
             return decision(DecisionKind.GONE_UNPROVEN, wording.unproven(found, doubt))
@@ -133,8 +139,8 @@ def _silenced(decision: Decision, found: Membership, view: View, context: Contex
 
 def _together(said: Sequence[Decision], context: Context) -> Decision:
     """Make one decision of what each peer says: they must agree, and those that speak less must be heard."""
-    kinds = {decision.kind for decision in said}
-    if len(said) > 1 and kinds == {DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING}:
+    kinds = {decision.kind for decision in said} if len(said) > 1 else set()
+    if kinds == {DecisionKind.SILENCED, DecisionKind.SILENCE_ENDING}:
         return next(decision for decision in said if decision.kind is DecisionKind.SILENCE_ENDING)
     if len(kinds) > 1:
         views = [
@@ -144,7 +150,7 @@ def _together(said: Sequence[Decision], context: Context) -> Decision:
         return msgspec.structs.replace(
             _most_wakeful(said), kind=DecisionKind.PEERS_DISAGREE, reason="; ".join(views)
         )
-    decision = _most_wakeful(said)
+    decision = _most_wakeful(said) if kinds else said[0]
     if decision.kind is DecisionKind.SILENCED and context.missed:
         names = ", ".join(context.missed)
         reason = (

@@ -17,7 +17,7 @@ from alertsync.models import Member
 from alertsync.planner.evidence import place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from alertsync.models import AggregationGroup, Alert, AlertmanagerSnapshot
     from alertsync.planner.evidence import Place, Stream
@@ -54,6 +54,11 @@ class AlertIndex:
 
     def __bool__(self) -> bool:
         return bool(self._by_fingerprint)
+
+    def everybody(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Give each alert's fingerprint and labels."""
+        for fingerprint, sightings in self._by_fingerprint.items():
+            yield fingerprint, sightings[0].labels
 
     def names(self, alertname: str) -> bool:
         """Tell whether an alert of that name is there."""

@@ -11,25 +11,28 @@ import dataclasses
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from alertsync.models import ActionKind, Held, LeaseState, LedgerChange, Owing, Plan
+from alertsync.models import ActionKind, Brake, Held, IrmSilenceState, LeaseState, LedgerChange, Owing, Plan
 from alertsync.planner import context as contexts
 from alertsync.planner import leases, obligations
 from alertsync.planner import policy as policies
 from alertsync.planner.absence import sightings
 from alertsync.planner.decide import decide, divide
 from alertsync.planner.evidence import gather
+from alertsync.planner.inbox import holds
 from alertsync.planner.reckoning import reckon
 from alertsync.planner.remember import Memory
+from alertsync.planner.silencing import follow_all
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Mapping
     from datetime import datetime
 
-    from alertsync.models import Debt, Decision, Ledger, Policy, Snapshots
+    from alertsync.models import AlertGroup, Debt, Decision, Ledger, Policy, Snapshots
     from alertsync.planner.context import Context
     from alertsync.planner.evidence import Stream
     from alertsync.planner.membership import Indexes
     from alertsync.planner.reckoning import Reckoning
+    from alertsync.planner.silencing import Silencing
 
 _MOMENT = timedelta(seconds=1)
 _RETRY_AFTER = timedelta(seconds=30)
@@ -43,23 +46,28 @@ def plan(
 
     With `indexes`, what was indexed for one plan is used again for the next.
     """
-    context, decisions, streams = _decide_all(snapshots, ledger, policy, now, indexes)
+    context, decisions, streams, whole = _decide_all(snapshots, ledger, policy, now, indexes)
     braked, engaged = policies.brake(decisions, context)
     reckoning = reckon(snapshots, context)
+    silencing = follow_all(snapshots, decisions, whole, context)
     return Plan(
         decisions=braked,
         external_urls=context.ours,
         repages=reckoning.repages,
+        withheld=reckoning.withheld,
         debts=reckoning.debts,
         obligations={
             one.alert_group.id: obligations.of_decision(one, streams[one.alert_group.id], context)
             for one in braked
             if one.action is ActionKind.RESOLVE
         },
-        change=_change(decisions, reckoning, context, snapshots),
+        change=_change(decisions, reckoning, silencing, context, snapshots),
         search=reckoning.search,
-        brakes=engaged,
-        wake_at=_wake_at(braked, reckoning, context),
+        brakes=engaged | {Brake.MAX_ACTIONS} if silencing.braked else engaged,
+        wake_at=_wake_at(braked, reckoning, silencing, context),
+        silence_changes=silencing.changes,
+        unread=silencing.unread,
+        handled=silencing.handled,
     )
 
 
@@ -70,7 +78,7 @@ def judge(
 
     For confirming: the debts have been judged, and the brakes have had their say.
     """
-    context, [decision], streams = _decide_all(snapshots, ledger, policy, now, indexes)
+    context, [decision], streams, _ = _decide_all(snapshots, ledger, policy, now, indexes)
     decision = policies.quiet(decision, context)
     if decision.action is not ActionKind.RESOLVE:
         return decision, ()
@@ -79,8 +87,11 @@ def judge(
 
 def _decide_all(
     snapshots: Snapshots, ledger: Ledger, policy: Policy, now: datetime, indexes: Indexes | None
-) -> tuple[Context, list[Decision], dict[str, list[Stream]]]:
-    """Decide about each alert group, oldest first; give the streams that are ours, too, by alert group id."""
+) -> tuple[Context, list[Decision], dict[str, list[Stream]], frozenset[str]]:
+    """Decide about each alert group, oldest first.
+
+    Give the streams that are ours, too, by alert group id, and the ids of those that are judged by all deliveries.
+    """
     context = contexts.build(snapshots, ledger, policy, now, indexes)
     groups = sorted(snapshots.irm.alert_groups, key=lambda one: (one.created_at, one.id))
     is_open = {group.id: group for group in groups}
@@ -96,6 +107,7 @@ def _decide_all(
             group, snapshots.deliveries.get(group.id), alertmanager_read_at, policy.max_deliveries
         )
         judged.append((group, evidence, *divide(group, evidence.streams, context)))
+    kept_quiet = _kept_quiet(ledger, is_open)
     memory = Memory(context.ledger, [(group, own) for group, _, own, _ in judged], context)
     decisions = []
     for group, evidence, own, foreign in judged:
@@ -105,20 +117,41 @@ def _decide_all(
             leases.held(group, context.leases),
             context,
             whole=evidence.whole,
-            ours_to_close=memory.ours_to_close(group),
+            ours_to_close=memory.ours_to_close(group) or group.id in kept_quiet,
         )
         decisions.append(decision)
     decisions = leases.let_attached_speak(decisions, context)
-    return context, decisions, {group.id: own for group, _, own, _ in judged}
+    whole = frozenset(group.id for group, evidence, _, _ in judged if evidence.whole)
+    return context, decisions, {group.id: own for group, _, own, _ in judged}, whole
 
 
-def _wake_at(decisions: Iterable[Decision], reckoning: Reckoning, context: Context) -> datetime | None:
+def _kept_quiet(ledger: Ledger, is_open: Mapping[str, AlertGroup]) -> frozenset[str]:
+    """Give the alert groups that Alertmanager cannot close, because we silenced it where a person silenced IRM."""
+    return frozenset(
+        one.alert_group_id
+        for one in ledger.irm_silences
+        if one.silences
+        and (group := is_open.get(one.alert_group_id)) is not None
+        and holds(one, group)
+        and one.state is IrmSilenceState.FOLLOWED
+    )
+
+
+def _wake_at(
+    decisions: Iterable[Decision], reckoning: Reckoning, silencing: Silencing, context: Context
+) -> datetime | None:
     """Give when (by our clock) the next run should be at the latest: an owed silence ends, a lease must go on."""
     behind = min(view.now for view in context.views)
     closing = (one.silenced_until for one in decisions if one.action is ActionKind.RESOLVE)
     times = [context.now + (until - behind) + _MOMENT for until in closing if until is not None]
     times += [
-        at for at in (reckoning.wake_at, leases.earliest_renewal(context.leases.values(), context)) if at
+        at
+        for at in (
+            reckoning.wake_at,
+            silencing.wake_at,
+            leases.earliest_renewal(context.leases.values(), context),
+        )
+        if at
     ]
     if any(one.action is ActionKind.SILENCE for one in decisions):
         times.append(context.now + context.policy.silence_lease * 2 / 3)
@@ -137,7 +170,11 @@ def retry_at(ledger: Ledger, now: datetime) -> datetime | None:
 
 
 def _change(
-    decisions: list[Decision], reckoning: Reckoning, context: Context, snapshots: Snapshots
+    decisions: list[Decision],
+    reckoning: Reckoning,
+    silencing: Silencing,
+    context: Context,
+    snapshots: Snapshots,
 ) -> LedgerChange:
     """Tell what is known better than the ledger did."""
     ledger = context.ledger
@@ -147,6 +184,8 @@ def _change(
     return LedgerChange(
         debts=reckoning.changed,
         leases=tuple(lease for name, lease in context.leases.items() if lease != known[name]),
+        irm_silences=silencing.silences,
+        hand_silences=silencing.by_hand,
         sightings=sightings(decisions, context),
         addresses=dict(context.addresses) if context.addresses != ledger.addresses else None,
         peers=peers | dict.fromkeys(answered, context.now),

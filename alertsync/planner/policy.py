@@ -155,4 +155,4 @@ def _newly_gone(decision: Decision, context: Context) -> bool:
 
 
 def _hold(decision: Decision, held: Held) -> Decision:
-    return msgspec.structs.replace(decision, action=ActionKind.NONE, held=held)
+    return msgspec.structs.replace(decision, action=ActionKind.NONE, held=held, would=decision.action)

@@ -31,11 +31,15 @@ _Key = tuple[str, str | None, frozenset[tuple[str, str]], str]
 
 
 class Reckoning(msgspec.Struct, frozen=True):
-    """The open debts as judged now, those that changed, what to post, what to read, and when to look next."""
+    """The open debts as judged now, those that changed, what to post, what to read, and when to look next.
+
+    `withheld` is what would be posted if policy let it.
+    """
 
     debts: tuple[Debt, ...]
     changed: tuple[Debt, ...]
     repages: tuple[Repage, ...]
+    withheld: tuple[Repage, ...]
     search: Search
     wake_at: datetime | None
 
@@ -69,10 +73,12 @@ def reckon(snapshots: Snapshots, context: Context) -> Reckoning:
             )
     known = {debt.id: debt for debt in before}
     suspended = context.policy.dry_run or not context.policy.repage
+    due = _repages(judged, payments, context)
     return Reckoning(
         debts=tuple(judged),
         changed=tuple(debt for debt in judged if debt != known[debt.id]),
-        repages=() if suspended else _repages(judged, payments, context),
+        repages=() if suspended else due,
+        withheld=due if suspended else (),
         search=search_for(unsure, dict.fromkeys(lookups)),
         wake_at=None if suspended else _wake_at(judged, context),
     )

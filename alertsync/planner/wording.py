@@ -47,6 +47,13 @@ def muted(counts: dict[AlertStatus, int]) -> str:
     return f"{_all(total)} suppressed, {counts[AlertStatus.MUTED]} of them by inhibition or a mute time, not by a silence"
 
 
+def echo(members: Sequence[Member], silences: Sequence[Silence]) -> str:
+    """Say that Alertmanager is silent because IRM is, which is no reason for IRM to be."""
+    return (
+        f"{_all(len(members))} silenced in Alertmanager {_by(silences)}, because somebody silenced it in IRM"
+    )
+
+
 def unproven(found: Membership, doubt: str) -> str:
     """Say which alerts cannot be told to have ended, and why."""
     missing = len(found.absent) + found.nameless
@@ -79,7 +86,7 @@ def _by(silences: Sequence[Silence]) -> str:
 
 
 def _why(silences: Sequence[Silence]) -> str:
-    comments = [silence.comment.strip() for silence in silences if silence.comment.strip()]
+    comments = [silence.said for silence in silences if silence.said]
     if not comments:
         return ""
     comment = comments[0] if len(comments[0]) <= _MAX_COMMENT else f"{comments[0][:_MAX_COMMENT]}…"

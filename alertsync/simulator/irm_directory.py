@@ -84,6 +84,10 @@ class Directory:
         with self.lock:
             return list(dict.fromkeys(self._tokens.values()))
 
+    def user_by_id(self, user_id: str | None) -> User | None:
+        """Return the user of this id, None if there is none."""
+        return next((user for user in self._tokens.values() if user.id == user_id), None)
+
     def add_integration(
         self,
         name: str,

@@ -172,7 +172,7 @@ class Endpoints:
         if integration is None:
             return _unknown_key()
         integration.heartbeats.append(self._irm.clock())
-        return nothing()
+        return answer(":)") if request.method == "GET" else nothing()
 
     # Inside
 

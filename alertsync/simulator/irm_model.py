@@ -30,6 +30,7 @@ from alertsync.simulator.irm_records import (
     RefusedError,
     User,
 )
+from alertsync.simulator.irm_webhooks import CREATED, STATUS_CHANGE, Outbox, Outgoing, OutgoingWebhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -62,6 +63,27 @@ class Irm(Directory):
         self._pages: list[Page] = []
         self._groups = Groups(self._new_id)
         self._ending: dict[str, Group] = {}
+        self._outbox = Outbox()
+
+    # What goes out
+
+    def add_webhook(
+        self, url: str, *, trigger: str = STATUS_CHANGE, username: str = "", password: str = ""
+    ) -> OutgoingWebhook:
+        """Set up an outgoing webhook; what it is to tell waits until it is taken."""
+        with self.lock:
+            webhook = OutgoingWebhook(self._new_id("WH"), trigger, url, username, password)
+            self._outbox.webhooks.append(webhook)
+            return webhook
+
+    def take_outgoing(self) -> list[Outgoing]:
+        """Give what the outgoing webhooks are to tell by now, and forget it."""
+        with self._now():
+            return list(self._outbox.take())
+
+    def send_webhooks(self) -> list[int]:
+        """Send what the outgoing webhooks are to tell by now; give the status of each answer, 0 for none."""
+        return [outgoing.send() for outgoing in self.take_outgoing()]
 
     # What comes in
 
@@ -75,6 +97,7 @@ class Irm(Directory):
                 if intake.resolves and group.state != RESOLVED:
                     self._change("resolve", group, Act(None, now))
                 elif not intake.resolves and len(group.deliveries) == 1:
+                    self._outbox.tell(self, CREATED, group, None, now)
                     self._page(group, now, "created")
             return group.id if group else None
 
@@ -232,12 +255,15 @@ class Irm(Directory):
                     del self._ending[group.id]
                 if end is not None and end <= now:
                     irm_actions.apply("unsilence", group, Act(None, end))
+                    self._outbox.tell(self, "unsilence", group, None, end)
                     self._page(group, end, "silence ended")
             yield now
 
     def _change(self, action: str, root: Group, act: Act) -> None:
         for group in (root, *self._groups.attached_to(root)):
-            if irm_actions.apply(action, group, act):
+            paged = irm_actions.apply(action, group, act)
+            self._outbox.tell(self, action, group, self.user_by_id(act.by), act.at)
+            if paged:
                 self._page(group, act.at, f"{action}d")
             if group.silenced_until is not None:
                 self._ending[group.id] = group

@@ -58,7 +58,10 @@ class User:
 
 @dataclass(eq=False)
 class Integration:
-    """Where alerts come in. `grouping` is None (by groupKey) or "label:<name>" (by that common label)."""
+    """Where alerts come in. `grouping` is None (by groupKey) or "label:<name>" (by that common label).
+
+    `has_heartbeat` whether the API shows a link for its heartbeat.
+    """
 
     id: str
     name: str
@@ -71,6 +74,7 @@ class Integration:
     maintenance_started_at: datetime | None = None
     maintenance_root_id: str | None = None
     heartbeats: list[datetime] = field(default_factory=list)
+    has_heartbeat: bool = True
 
     @property
     def shown_type(self) -> str:

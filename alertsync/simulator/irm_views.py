@@ -95,7 +95,7 @@ def integration(irm: Irm, it: Integration) -> dict[str, object]:
         "inbound_email": None,
         "type": it.shown_type,
         "templates": _templates(it),
-        "heartbeat": {"link": f"{link}heartbeat/"},
+        "heartbeat": {"link": f"{link}heartbeat/"} if it.has_heartbeat else None,
         "default_route": {
             "id": it.route_id,
             "escalation_chain_id": it.escalation_chain_id,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from sqlalchemy import column, insert, select, table, true
 from sqlalchemy.exc import DBAPIError
 
-from alertsync.store import migrate, sqlite
+from alertsync.store import glance, migrate, sqlite
 from alertsync.store.faults import EXPECTED, UnpreparedError, fault, trouble
 from alertsync.store.gate import WAIT_SECONDS, Gate
 from alertsync.store.migrate import NewerDatabaseError
@@ -23,7 +23,7 @@ from alertsync.store.schema import identity
 from alertsync.store.sqlite import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -119,6 +119,10 @@ class Database:
                 return self._once(work, write=write, patience=patience)
         except EXPECTED as error:
             raise fault(error, self.path, writing=write) from error
+
+    def identity(self) -> Hashable:
+        """Tell databases apart that come one after the other, and how they may be used."""
+        return glance.identity(self.path)
 
     def close(self) -> None:
         """Do nothing: nothing is open between two transactions."""

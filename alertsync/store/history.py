@@ -108,7 +108,7 @@ def read_runs(
     """Read runs, newest first."""
     query = select(runs.c.started_at, runs.c.run_id, runs.c.body).where(*wanted.conditions())
     by = (runs.c.started_at, runs.c.run_id)
-    return _readable(connection, query, by, limit, before, decode=lambda body, _: summary(_run.decode(body)))
+    return readable(connection, query, by, limit, before, decode=lambda body, _: summary(_run.decode(body)))
 
 
 def read_actions(
@@ -118,9 +118,12 @@ def read_actions(
     query = select(actions.c.at, actions.c.run_id, actions.c.position, actions.c.body)
     query = query.where(*wanted.conditions())
     by = (actions.c.at, actions.c.run_id, actions.c.position)
-    return _readable(
-        connection, query, by, limit, before, decode=lambda body, key: _of_run(_action.decode(body), key[1])
-    )
+
+    def decode(body: bytes, key: Key) -> Action | None:
+        action = _action.decode(body)
+        return _of_run(action, key[1]) if wanted.says(action) else None
+
+    return readable(connection, query, by, limit, before, decode=decode)
 
 
 def read_debts(
@@ -133,7 +136,7 @@ def read_debts(
     if open_only:
         query = query.where(debts.c.closed_at.is_(None))
     by = (debts.c.made_at, debts.c.id)
-    return _readable(connection, query, by, limit, before, decode=lambda body, _: _debt.decode(body))
+    return readable(connection, query, by, limit, before, decode=lambda body, _: _debt.decode(body))
 
 
 def run_rows(kept: Iterable[Run], wanted: WantedRuns) -> list[tuple[Key, Summary]]:
@@ -175,26 +178,31 @@ def prune(connection: Connection, oldest: datetime) -> None:
     connection.execute(delete(runs).where(runs.c.started_at < oldest))
 
 
-def _readable(  # noqa: PLR0913  what is asked, and how an answer is read
+def readable(  # noqa: PLR0913  what is asked, and how an answer is read
     connection: Connection,
     query: Select[Any],
     by: Sequence[ColumnElement[Any]],
     limit: int,
     before: Key | None,
     *,
-    decode: Callable[[bytes, Key], T],
+    decode: Callable[[bytes, Key], T | None],
 ) -> list[tuple[Key, T]]:
-    """Read rows of what they are sorted by and a body; one that cannot be decoded must not hide the others."""
+    """Read rows of what they are sorted by and a body; one that cannot be decoded must not hide the others.
+
+    What `decode` gives None for is not wanted after all.
+    """
     found: list[tuple[Key, T]] = []
     while True:
         rows = connection.execute(_part(query, by, limit, before)).all()
         for at, name, *number, body in rows:
             before = (micros(at), name, number[0] if number else 0)
             try:
-                found.append((before, decode(body, before)))
+                one = decode(body, before)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 extra = {"row": f"{by[0].table.name} {name}", "reason": str(error)}
                 log.error("a row of the history cannot be read, and is left out", extra=extra)  # noqa: TRY400  the reason says it all
+            else:
+                found += [] if one is None else [(before, one)]
         if len(found) >= limit or len(rows) < limit:
             return found
 

@@ -16,25 +16,46 @@ from alertsync.models import (
     Address,
     Credentials,
     Debt,
+    HandSilence,
+    IrmSilence,
     Lease,
     LeaseState,
     Ledger,
     LedgerChange,
     Sighting,
 )
-from alertsync.store.memory import HOLDING, KEPT, closed_at, sorted_debts, sorted_leases
-from alertsync.store.schema import Moment, debts, facts, identity, leases, sightings
+from alertsync.store.memory import (
+    HOLDING,
+    KEPT,
+    closed_at,
+    ended_at,
+    sorted_debts,
+    sorted_leases,
+    sorted_silences,
+)
+from alertsync.store.schema import (
+    Moment,
+    debts,
+    facts,
+    hand_silences,
+    identity,
+    irm_silences,
+    leases,
+    sightings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _debt = msgspec.json.Decoder(Debt)
 _lease = msgspec.json.Decoder(Lease)
+_irm_silence = msgspec.json.Decoder(IrmSilence)
+_hand_silence = msgspec.json.Decoder(HandSilence)
 _sighting = msgspec.json.Decoder(Sighting)
 _facts: dict[str, msgspec.json.Decoder[Any]] = {
     "addresses": msgspec.json.Decoder(dict[str, Address]),
@@ -58,6 +79,8 @@ _ENDED_LEASES = (
     .order_by(leases.c.until.desc())
     .limit(_MOST)
 )
+_IRM_SILENCES = select(irm_silences.c.alert_group_id, irm_silences.c.body)
+_HAND_SILENCES = select(hand_silences.c.id, hand_silences.c.body)
 _SIGHTINGS = select(sightings.c.alert_group_id, sightings.c.body)
 _FACTS = select(facts.c.name, facts.c.body).where(facts.c.name.in_(sorted(_facts)))
 _STAMP = update(identity).values(serial=bindparam("serial"), fresh=bindparam("fresh"))
@@ -92,15 +115,33 @@ def read(connection: Connection, oldest: datetime, *, fresh: bool) -> Found:
     reader, since = _Reader(), {"oldest": oldest, "most": KEPT}
     of_debts = [*connection.execute(_OPEN_DEBTS).all(), *connection.execute(_CLOSED_DEBTS, since).all()]
     of_leases = [*connection.execute(_HELD_LEASES).all(), *connection.execute(_ENDED_LEASES, since).all()]
+    of_irm = _read_silences(connection, irm_silences, _IRM_SILENCES, since)
+    by_hand = _read_silences(connection, hand_silences, _HAND_SILENCES, since)
     seen = connection.execute(_SIGHTINGS).all()
     ledger = Ledger(
         debts=sorted_debts(reader.each(of_debts, _debt, "debt").values()),
         leases=sorted_leases(reader.each(of_leases, _lease, "lease").values()),
+        irm_silences=sorted_silences(reader.each(of_irm, _irm_silence, "silence of").values()),
+        hand_silences=sorted_silences(reader.each(by_hand, _hand_silence, "silence").values()),
         sightings=reader.each(seen, _sighting, "sighting"),
         fresh=fresh,
         **_read_facts(connection, reader),
     )
     return Found(ledger, tuple(reader.unreadable))
+
+
+def looks_after(connection: Connection, alert_group_id: str) -> bool:
+    """Tell whether a silence of this alert group in IRM is not known to be over."""
+    wanted = irm_silences.c.alert_group_id == alert_group_id, irm_silences.c.ended_at.is_(None)
+    return connection.scalar(select(irm_silences.c.alert_group_id).where(*wanted)) is not None
+
+
+def _read_silences(
+    connection: Connection, table: Table, query: Select[Any], since: dict[str, Any]
+) -> list[Any]:
+    ended = table.c.ended_at
+    over = query.where(ended >= _OLDEST).order_by(ended.desc()).limit(_MOST)
+    return [*connection.execute(query.where(ended.is_(None))).all(), *connection.execute(over, since).all()]
 
 
 def _read_facts(connection: Connection, reader: _Reader) -> dict[str, Any]:
@@ -114,6 +155,8 @@ def write(connection: Connection, change: LedgerChange, now: datetime) -> None:
     """Write a change over what is there; whether adoption is done is not part of it."""
     _write_debts(connection, change.debts)
     _write_leases(connection, change.leases)
+    _write_silences(connection, irm_silences, "alert_group_id", change.irm_silences)
+    _write_silences(connection, hand_silences, "id", change.hand_silences)
     _replace(
         connection,
         sightings,
@@ -134,7 +177,7 @@ def write(connection: Connection, change: LedgerChange, now: datetime) -> None:
 
 
 def write_missing(connection: Connection, change: LedgerChange) -> None:
-    """Write of a change what nobody else can know: its debts and leases, unless they are over by now.
+    """Write of a change what nobody else can know: its debts, leases and silences, unless they are over by now.
 
     It is for a change that could not be written in time, where another process has written later ones since.
     """
@@ -142,6 +185,12 @@ def write_missing(connection: Connection, change: LedgerChange) -> None:
     ended = set(connection.scalars(select(leases.c.alert_group_id).where(leases.c.state.not_in(_holding))))
     _write_debts(connection, [debt for debt in change.debts if debt.id not in over])
     _write_leases(connection, [lease for lease in change.leases if lease.alert_group_id not in ended])
+    for table, key, changed in (
+        (irm_silences, "alert_group_id", change.irm_silences),
+        (hand_silences, "id", change.hand_silences),
+    ):
+        past = set(connection.scalars(select(table.c[key]).where(table.c.ended_at.is_not(None))))
+        _write_silences(connection, table, key, [one for one in changed if getattr(one, key) not in past])
 
 
 def write_unknown(connection: Connection, change: LedgerChange) -> None:
@@ -160,6 +209,12 @@ def write_unknown(connection: Connection, change: LedgerChange) -> None:
     _write_debts(connection, [debt for debt in change.debts if _is_news(debt, there.get(debt.id))])
     ours = [lease for lease in change.leases if lease.state is LeaseState.HELD]
     _write_leases(connection, [lease for lease in ours if lease.alert_group_id not in mirrored])
+    for table, key, changed in (
+        (irm_silences, "alert_group_id", change.irm_silences),
+        (hand_silences, "id", change.hand_silences),
+    ):
+        known = set(connection.scalars(select(table.c[key])))
+        _write_silences(connection, table, key, [one for one in changed if getattr(one, key) not in known])
 
 
 def _is_news(debt: Debt, body: bytes | None) -> bool:
@@ -187,6 +242,8 @@ def prune(connection: Connection, oldest: datetime) -> None:
     connection.execute(delete(debts).where(debts.c.closed_at < oldest))
     connection.execute(delete(leases).where(leases.c.state.not_in(_holding), leases.c.until < oldest))
     connection.execute(delete(sightings).where(sightings.c.changed_at < oldest))
+    for table in (irm_silences, hand_silences):
+        connection.execute(delete(table).where(table.c.ended_at < oldest))
     known: dict[str, Address] = _read_facts(connection, _Reader()).get("addresses", {})
     young = {url: address for url, address in known.items() if address.seen_at >= oldest}
     if len(young) < len(known):
@@ -218,6 +275,20 @@ def _write_leases(connection: Connection, changed: Sequence[Lease]) -> None:
         for lease in changed
     ]
     _replace(connection, leases, "alert_group_id", rows, rows)
+
+
+def _write_silences(
+    connection: Connection, table: Table, key: str, changed: Sequence[IrmSilence | HandSilence]
+) -> None:
+    rows = [
+        {
+            key: getattr(silence, key),
+            "ended_at": None if silence.is_open else ended_at(silence),
+            "body": _encode(silence),
+        }
+        for silence in changed
+    ]
+    _replace(connection, table, key, rows, rows)
 
 
 def _replace(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from alertsync.models import Lease, LeaseState, Ledger, LedgerChange
+from alertsync.models import HandSilence, IrmSilence, Lease, LeaseState, Ledger, LedgerChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alertsync.models import Debt
 
 KEPT = 5000
-"""How many closed debts, and how many ended leases, a ledger holds at most."""
+"""How many closed debts, ended leases and silences that are over a ledger holds at most, each."""
 
 HOLDING = frozenset({LeaseState.INTENDED, LeaseState.HELD})
 """The states in which a lease has to be followed."""
@@ -28,6 +28,7 @@ HOLDING = frozenset({LeaseState.INTENDED, LeaseState.HELD})
 _PARTS = ("addresses", "attached", "peers", "open_before")
 
 T = TypeVar("T")
+S = TypeVar("S", bound=IrmSilence | HandSilence)
 
 
 def apply(ledger: Ledger, change: LedgerChange) -> Ledger:
@@ -42,6 +43,8 @@ def apply(ledger: Ledger, change: LedgerChange) -> Ledger:
         ledger,
         debts=sorted_debts(_over(ledger.debts, change.debts, "id")),
         leases=sorted_leases(_over(ledger.leases, change.leases, "alert_group_id")),
+        irm_silences=sorted_silences(_over(ledger.irm_silences, change.irm_silences, "alert_group_id")),
+        hand_silences=sorted_silences(_over(ledger.hand_silences, change.hand_silences, "id")),
         sightings=sightings,
         credentials=change.credentials or (None if change.credentials_work else ledger.credentials),
         fresh=ledger.fresh if change.fresh is None else change.fresh,
@@ -57,6 +60,8 @@ def merge(first: LedgerChange, then: LedgerChange) -> LedgerChange:
         first,
         debts=_over(first.debts, then.debts, "id"),
         leases=_over(first.leases, then.leases, "alert_group_id"),
+        irm_silences=_over(first.irm_silences, then.irm_silences, "alert_group_id"),
+        hand_silences=_over(first.hand_silences, then.hand_silences, "id"),
         sightings=first.sightings | then.sightings,
         credentials=then.credentials if decided else first.credentials,
         credentials_work=then.credentials_work if decided else first.credentials_work,
@@ -70,6 +75,8 @@ def everything(ledger: Ledger) -> LedgerChange:
     return LedgerChange(
         debts=ledger.debts,
         leases=ledger.leases,
+        irm_silences=ledger.irm_silences,
+        hand_silences=ledger.hand_silences,
         sightings=dict(ledger.sightings),
         addresses=ledger.addresses,
         attached=ledger.attached,
@@ -93,12 +100,26 @@ def trim(ledger: Ledger, oldest: datetime) -> Ledger:
         ledger,
         debts=sorted_debts([*(debt for debt in ledger.debts if debt.is_open), *over]),
         leases=sorted_leases([*(lease for lease in ledger.leases if lease.state in HOLDING), *ended]),
+        irm_silences=_young(ledger.irm_silences, oldest),
+        hand_silences=_young(ledger.hand_silences, oldest),
     )
 
 
 def closed_at(debt: Debt) -> datetime:
     """Tell when a debt that is over was over, as far as it is known."""
     return debt.closed_at or debt.made_at
+
+
+def ended_at(silence: IrmSilence | HandSilence) -> datetime:
+    """Tell when a silence that is over was over, as far as it is known."""
+    return silence.ended_at or silence.made_at
+
+
+def _young(silences: Iterable[S], oldest: datetime) -> tuple[S, ...]:
+    known = tuple(silences)
+    over = [one for one in known if not one.is_open and ended_at(one) >= oldest]
+    held = [one for one in known if one.is_open]
+    return sorted_silences([*held, *sorted(over, key=ended_at)[-KEPT:]])
 
 
 def sorted_debts(debts: Iterable[Debt]) -> tuple[Debt, ...]:
@@ -109,6 +130,11 @@ def sorted_debts(debts: Iterable[Debt]) -> tuple[Debt, ...]:
 def sorted_leases(leases: Iterable[Lease]) -> tuple[Lease, ...]:
     """Give the leases oldest first."""
     return tuple(sorted(leases, key=attrgetter("asked_at", "alert_group_id")))
+
+
+def sorted_silences(silences: Iterable[S]) -> tuple[S, ...]:
+    """Give the silences oldest first."""
+    return tuple(sorted(silences, key=attrgetter("made_at", "alert_group_id")))
 
 
 def _over(old: Iterable[T], new: Iterable[T], name: str) -> tuple[T, ...]:

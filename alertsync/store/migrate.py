@@ -18,7 +18,7 @@ from alertsync.store.schema import metadata
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision whose tables `schema` describes."""
 
 SCRIPTS = Path(__file__).parent / "migrations"

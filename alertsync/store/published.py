@@ -32,6 +32,8 @@ _LAST_RUN = "last-run.json"
 _METRICS = "metrics.page"
 _ALERTS = "alerts.page"
 
+_MOST_KEPT = 1 << 20
+"""Bytes of metrics that are kept between two scrapes: where there are more, reading them is not what takes long."""
 _WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 T = TypeVar("T")
@@ -46,11 +48,20 @@ class PublishedFiles:
         self._directory = directory
         self._unwritten: dict[str, tuple[bytes, int]] = {}
         self._guard = threading.Lock()
+        self._kept: tuple[str, tuple[Page, ...]] = ("", ())
 
     def metrics(self) -> tuple[Page, ...]:
         """Give the metrics as rendered after the last run: of reconciliation, and of alerts; nothing before there was one."""
+        # Before they are read: a stamp that is too old costs another reading, one that is too new hides a run.
+        stamp = self._stamp(_METRICS, _ALERTS)
+        known, pages = self._kept
+        if known == stamp:
+            return pages
         found = [exposition.unpack(self._read(name) or b"") for name in (_METRICS, _ALERTS)]
-        return () if found[0] is None else tuple(page for page in found if page is not None)
+        pages = () if found[0] is None else tuple(page for page in found if page is not None)
+        small = sum(len(page.plain) for page in pages) <= _MOST_KEPT
+        self._kept = (stamp, pages) if small else ("", ())
+        return pages
 
     def publish(self, metrics_page: bytes) -> None:
         """Publish the metrics of reconciliation."""
@@ -62,14 +73,11 @@ class PublishedFiles:
 
     def last_run_stamp(self) -> str:
         """Give a word that changes whenever another run is published."""
-        with self._guard:
-            kept = self._unwritten.get(_LAST_RUN)
-        try:
-            status = (self._directory / _LAST_RUN).stat()
-            written = f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
-        except OSError:
-            written = ""
-        return written if kept is None else f"{written}+{kept[1]:x}"
+        return self._stamp(_LAST_RUN)
+
+    def standing_stamp(self) -> str:
+        """Give a word that changes whenever a run has ended, or how things stand is told here or no more."""
+        return self._stamp(_METRICS, _STANDING)
 
     def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
         """Publish the decisions of a run, and the metrics of the alerts that it saw."""
@@ -105,6 +113,20 @@ class PublishedFiles:
         except (msgspec.DecodeError, UnicodeDecodeError):
             log.exception("a published file cannot be read, and is ignored", extra={"file": name})
             return None
+
+    def _stamp(self, *names: str) -> str:
+        """Give a word that changes whenever one of these files does, or what this process could not write of it."""
+        return " ".join(map(self._stamp_of, names))
+
+    def _stamp_of(self, name: str) -> str:
+        with self._guard:
+            kept = self._unwritten.get(name)
+        try:
+            status = (self._directory / name).stat()
+            written = f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+        except OSError:
+            written = ""
+        return written if kept is None else f"{written}+{kept[1]:x}"
 
     def _read(self, name: str) -> bytes | None:
         path = self._directory / name

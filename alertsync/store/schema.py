@@ -119,6 +119,38 @@ leases = Table(
     Index(None, "state", "until"),
 )
 
+irm_silences = Table(
+    "irm_silences",
+    metadata,
+    Column("alert_group_id", String, primary_key=True),
+    Column("ended_at", Moment),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "ended_at"),
+)
+"""The last silence of a person in IRM, an alert group each; `ended_at` is empty exactly while it is looked after."""
+
+hand_silences = Table(
+    "hand_silences",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("ended_at", Moment),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "ended_at"),
+)
+"""Silences that were made by hand here; `ended_at` is empty exactly while they may hold."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _id(64), primary_key=True),
+    Column("received_at", Moment, nullable=False),
+    Column("handled_at", Moment),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "handled_at"),
+    Index(None, "received_at", "id"),
+)
+"""What IRM's outgoing webhooks told; `handled_at` is empty while it waits for a run."""
+
 sightings = Table(
     "sightings",
     metadata,

@@ -72,6 +72,10 @@ class SharedPages:
         """Give a word that changes whenever another run is published."""
         return self._look().get(_LAST_RUN, "")
 
+    def standing_stamp(self) -> str:
+        """Give a word that changes whenever a run has ended, wherever."""
+        return self._look().get(_METRICS, "")
+
     def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
         """Publish the decisions of a run, and the metrics of the alerts that it saw."""
         self._write(

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from alertsync.errors import NewerStoreError, SharedLockError, StoreDegradedError
-from alertsync.models import LedgerChange, RunStatus, Standing
-from alertsync.store import history, ledger_rows, memory
+from alertsync.errors import InboxFullError, NewerStoreError, SharedLockError, StoreDegradedError
+from alertsync.models import HandledEvent, LedgerChange, RunStatus, Standing
+from alertsync.store import history, inbox, ledger_rows, memory
 from alertsync.store.database import Stamp, open_database
 from alertsync.store.faults import EXPECTED, Fault
+from alertsync.store.glance import Glance
 from alertsync.store.health import Health
 from alertsync.store.hosts import is_led, leadership, pages_of, reserved
 from alertsync.store.pages import Page, key_of, page
@@ -27,7 +28,7 @@ from alertsync.store.wanted import ALL_ACTIONS, ALL_RUNS
 from alertsync.store.writer import Held, Unsaved, read_requests, read_standing, settle, settle_history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from alertsync.clock import Clock, Hold
     from alertsync.exposition import Page as MetricsPage
     from alertsync.locks import FileLock
-    from alertsync.models import Action, Debt, Ledger, Requests, Run, Summary
+    from alertsync.models import Action, Debt, Ledger, Requests, Run, Summary, WebhookEvent
     from alertsync.store.session import Leadership
     from alertsync.store.wanted import WantedActions, WantedRuns
 
@@ -77,6 +78,7 @@ class Store:
         self._health = Health(self._database.path)
         self._rescued = False
         self._pruned_at: float | None = None
+        self._glance: Glance[Standing] = Glance(clock.monotonic)
 
     @property
     def degraded(self) -> str:
@@ -233,6 +235,80 @@ class Store:
         rows = [row for row in found or () if row[1].id not in pending]
         return page([*history.debt_rows(known, alert_group_id, open_only=open_only), *rows], limit, key)
 
+    # --- what IRM's webhooks told
+
+    def receive(self, event: WebhookEvent) -> bool:
+        """Keep an event until a run has looked; it is durable when this returns. False if it is known already.
+
+        Raise `InboxFullError` where too many wait, and `StoreDegradedError` where it cannot be written down: it is
+        then known to this process alone, and written down as soon as it can be.
+        """
+        with self._guard:
+            try:
+                return self._database.run(lambda connection, _: inbox.receive(connection, event), write=True)
+            except inbox.Full:
+                raise _full() from None
+            except Fault as fault:
+                self._health.fails(fault, writing=True)
+                if len(self._unsaved.events) >= inbox.MOST_WAITING:
+                    raise _full() from fault
+                if event.id not in self._unsaved.events:
+                    self._unsaved = self._unsaved.with_events([HandledEvent(event)])
+                raise StoreDegradedError(str(fault)) from fault
+
+    def waiting_events(self) -> tuple[WebhookEvent, ...]:
+        """Give the events that no run has handled, oldest first. Never raises."""
+        kept = self._unsaved.events
+        found = self._read(inbox.waiting) or ()
+        ours = [one.event for one in kept.values() if one.handled_at is None]
+        events = [*(event for event in found if event.id not in kept), *ours]
+        return tuple(sorted(events, key=lambda event: (event.received_at, event.id)))
+
+    def count_waiting_events(self) -> int:
+        """Count the events that no run has handled. Never raises."""
+        ours = sum(one.handled_at is None for one in self._unsaved.events.values())
+        return ours + (self._read(inbox.count_waiting) or 0)
+
+    def is_looked_after(self, alert_group_id: str) -> bool:
+        """Tell whether a person's silence of this alert group in IRM is looked after, or an event about it waits.
+
+        Never raises; while nobody can tell, it may be.
+        """
+        followed = self._read(lambda connection: ledger_rows.looks_after(connection, alert_group_id))
+        if followed is not False:
+            return True
+        ours = (one for one in self._held.ledger.irm_silences if one.alert_group_id == alert_group_id)
+        if any(one.is_open for one in ours):
+            return True
+        return any(event.alert_group_id == alert_group_id for event in self.waiting_events())
+
+    def handle(self, handled: Iterable[HandledEvent]) -> None:
+        """Write down what became of events. Never raises."""
+        with self._guard:
+            self._unsaved = self._unsaved.with_events(handled)
+            if self._unsaved.events:
+                self._settled()
+
+    def events_about(self, alert_group_id: str, *, most: int) -> tuple[HandledEvent, ...]:
+        """Give the newest events about an alert group, at most so many, those received last first. Never raises."""
+        found: list[HandledEvent] = []
+        before = None
+        while len(found) < most:
+            page = self.events(limit=inbox.MOST_WAITING, before=before)
+            found += [one for one in page.items if one.event.alert_group_id == alert_group_id]
+            before = page.next
+            if before is None:
+                break
+        return tuple(found[:most])
+
+    def events(self, *, limit: int, before: str | None = None) -> Page[HandledEvent]:
+        """List events, those received last first; raise `ValueError` if the cursor is not understood."""
+        key, kept = key_of(before), self._unsaved.events
+        wanted = limit + 1 + len(kept)
+        found = self._read(lambda connection: inbox.read(connection, wanted, key))
+        rows = [row for row in found or () if row[1].event.id not in kept]
+        return page([*inbox.rows(kept.values()), *rows], limit, key)
+
     # --- how things stand, and the published pages
 
     def standing(self, *, patience: float = _PAGE_SECONDS) -> Standing:
@@ -245,6 +321,15 @@ class Store:
             known = [self._held.standing]
         # Counters only grow: whoever counted most runs knows the latest, and a kill may leave an older file behind.
         return max((one for one in known if one), key=lambda one: one.counters.runs, default=Standing())
+
+    def standing_at_a_glance(self) -> Standing:
+        """Tell how things stand as `standing` does, for those who ask all the time. Never raises.
+
+        The database is read only if a run has ended, in whichever process, if it is another file or may be used in
+        another way, if it could not be used last time, or if it was read some seconds ago.
+        """
+        stamp = (self._files.standing_stamp(), self._database.identity(), self.degraded)
+        return self._glance.at(stamp, self.standing, keeps=lambda: not self.degraded)
 
     def end_run(self, run: Run, standing: Standing, requests: Requests) -> Standing:
         """Write down a run that ended, how things stand after it, and what was asked meanwhile, in one transaction.
@@ -441,6 +526,7 @@ class Store:
         def delete(connection: Connection, _: Stamp) -> None:
             history.prune(connection, oldest)
             ledger_rows.prune(connection, oldest)
+            inbox.prune(connection, oldest)
 
         try:
             self._database.run(delete, write=True, fenced=True)
@@ -448,3 +534,10 @@ class Store:
             self._health.fails(fault, writing=True)
         else:
             self._pruned_at = now
+
+
+def _full() -> InboxFullError:
+    return InboxFullError(
+        f"{inbox.MOST_WAITING} events of IRM's webhooks wait for a run, and no more are kept. Look why no run handles "
+        "them: is the loop on (RECONCILE_INTERVAL), and can both systems be reached?"
+    )

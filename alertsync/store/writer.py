@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import bindparam, select
 
-from alertsync.models import Ledger, LedgerChange, Requests, Run, RunStatus, Standing
-from alertsync.store import history, ledger_rows, memory
+from alertsync.models import HandledEvent, Ledger, LedgerChange, Requests, Run, RunStatus, Standing
+from alertsync.store import history, inbox, ledger_rows, memory
 from alertsync.store.database import Stamp
 from alertsync.store.schema import facts
 
@@ -84,9 +84,15 @@ class Unsaved(msgspec.Struct, frozen=True):
     forgotten: tuple[str, ...] = ()
     standing: Standing | None = None
     requests: Requests = Requests()
+    events: dict[str, HandledEvent] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.runs or self.forgotten or self.standing or self.requests)
+        return bool(self.runs or self.forgotten or self.standing or self.requests or self.events)
+
+    def with_events(self, events: Iterable[HandledEvent]) -> Unsaved:
+        """Add events, received or handled; only the newest are kept."""
+        known = self.events | {one.event.id: one for one in events}
+        return msgspec.structs.replace(self, events=dict([*known.items()][-inbox.MOST_WAITING :]))
 
     def with_run(self, run: Run) -> Unsaved:
         """Add a run; only the newest are kept."""
@@ -106,13 +112,14 @@ class Unsaved(msgspec.Struct, frozen=True):
         )
 
 
-def settle_history(connection: Connection, unsaved: Unsaved) -> None:
-    """Write what any host may write at any time: runs, and what was asked of the upstreams.
+def settle_history(connection: Connection, unsaved: Unsaved, *, handled: bool = False) -> None:
+    """Write what any host may write at any time: runs, what was asked of the upstreams, and events that came.
 
-    A run that was interrupted stays as it was written, if its end was, and only the answer to that was lost.
+    That events are `handled` is written by who could write down what became of them. A run that was interrupted stays as it was written, if its end was, and only the answer to that was lost.
     """
     kept = [run for run in unsaved.runs.values() if not _ended_before(connection, run)]
     _write_history(connection, kept, unsaved.forgotten)
+    inbox.write(connection, [one for one in unsaved.events.values() if handled or one.handled_at is None])
     if unsaved.requests:
         _count(connection, Held(), unsaved.requests, lost=False)
 
@@ -137,9 +144,12 @@ def settle(  # noqa: PLR0913  what is found, what is known, and the rules of tim
     database whoever wrote since was another host, and knew all that was written.
     """
     if shared:
-        settle_history(connection, msgspec.structs.replace(unsaved, requests=Requests()))
+        # What a run that was cut short took for handled is looked at once more, if others have written since.
+        exact = held.base in (None, stamp)
+        settle_history(connection, msgspec.structs.replace(unsaved, requests=Requests()), handled=exact)
     else:
         _write_history(connection, unsaved.runs.values(), unsaved.forgotten)
+        inbox.write(connection, unsaved.events.values())
     lost = held.knows_more_than(stamp)
     standing = unsaved.standing or (held.standing if lost else None)
     if standing is not None and _is_news(standing, read_standing(connection)):

@@ -14,6 +14,7 @@ import alertsync
 from alertsync.web import (
     access,
     alerts,
+    assets,
     events,
     explain,
     history,
@@ -24,10 +25,12 @@ from alertsync.web import (
     proxies,
     reconcile,
     security,
+    webhook,
 )
-from alertsync.web.api import decisions, docs, plan, status
+from alertsync.web.api import decisions, docs, plan, silences, status
 from alertsync.web.http_metrics import HttpMetrics
 from alertsync.web.readings import Readings
+from alertsync.web.silencing import Silencing
 from alertsync.web.triggers import Triggers
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ _ADDRESSES = {
     "/readyz": "readiness, both upstreams as last seen, what holds alertsync back, and what it owes",
     "/metrics": "Prometheus metrics",
     "POST /reconcile": "run now; ?dry_run=true decides only, ?wait=N answers after N seconds, ?lift= lifts brakes",
+    "POST /webhook": "takes in what IRM's outgoing webhooks tell; off without WEBHOOK_USERNAME",
     "/api/v1/status": "how things stand, for those who poll",
     "/api/v1/decisions": "the decisions of the last run, to filter and search",
     "/api/v1/plan": "the newest plan; POST makes one, and acts on nothing",
@@ -49,6 +53,7 @@ _ADDRESSES = {
     "/api/v1/runs/<run_id>": "one run",
     "/api/v1/actions": "the actions, newest first",
     "/api/v1/debts": "what alertsync still owes to IRM, newest first; ?state=all: and what is over",
+    "/api/v1/silences": "silences in Alertmanager that are ours; POST makes one for an alert group, DELETE ends one",
     "/api/v1/events": "how far the run is that goes on, and how the last one ended, as server-sent events",
     "/api/v1/alert-groups/<alert_group_id>": "why an alert group is decided as it is, read live",
     "/api/v1/docs": "all of this, for people",
@@ -65,6 +70,7 @@ def create_app(services: Services) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     app.extensions[_EXTENSION] = services
     links.register(app)
+    assets.register(app)
     pages.register(app, services)
     problems.register(app)
     # First of all that sees a request, so that those that are refused are measured too.
@@ -74,16 +80,19 @@ def create_app(services: Services) -> Flask:
     security.register(app)
     probes.register(app, services, http_metrics)
     triggers, readings = Triggers(services), Readings(services)
+    silencing = Silencing(services, readings, triggers)
     app.register_blueprint(reconcile.blueprint(triggers))
+    app.register_blueprint(webhook.blueprint(services, http_metrics))
     app.register_blueprint(history.blueprint(services))
     app.register_blueprint(events.blueprint(services))
     app.register_blueprint(explain.blueprint(services, readings))
     app.register_blueprint(status.blueprint(services))
     app.register_blueprint(decisions.blueprint(services))
     app.register_blueprint(plan.blueprint(services, triggers))
+    app.register_blueprint(silences.blueprint(services, silencing))
     app.register_blueprint(docs.blueprint(services))
     app.register_blueprint(alerts.blueprint(services))
-    app.register_blueprint(pages.blueprint(services, triggers, readings))
+    app.register_blueprint(pages.blueprint(services, triggers, readings, silencing))
 
     @app.get("/")
     def index() -> Response | str:

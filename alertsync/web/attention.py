@@ -51,7 +51,8 @@ class Owed(msgspec.Struct, frozen=True):
 class Attention(msgspec.Struct, frozen=True):
     """What holds alertsync back, and what it owes.
 
-    `mode` is "" where it acts as it should, `degraded` and `cannot_act` are "" where all is well. `due` and
+    `mode` is "" where it acts as it should, `degraded`, `cannot_act` and `heartbeat` (why IRM did
+    not take our heartbeat) are "" where all is well. `due` and
     `owed` count alerts, `owing` lists the debts that were made last, those that are due first.
     """
 
@@ -64,6 +65,7 @@ class Attention(msgspec.Struct, frozen=True):
     leases: int
     owing: tuple[Owed, ...]
     more: bool
+    heartbeat: str = ""
 
 
 def degraded(services: Services, standing: Standing) -> str:
@@ -86,6 +88,7 @@ def of(services: Services, *, curl: str) -> Attention:
         leases=standing.leases,
         owing=tuple(owing[:_MAX_SHOWN]),
         more=len(owing) > _MAX_SHOWN,
+        heartbeat=standing.heartbeat.problem if services.settings.irm.heartbeat_integration_id else "",
     )
 
 

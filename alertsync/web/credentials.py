@@ -10,10 +10,10 @@ import base64
 import binascii
 import hmac
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from alertsync.settings import WebSettings
+    from alertsync.settings import Secret
 
 
 class Failure(StrEnum):
@@ -25,7 +25,27 @@ class Failure(StrEnum):
     WRONG_TOKEN = "wrong_token"  # noqa: S105  the same
 
 
-def judge(header: str | None, web: WebSettings) -> Failure | None:
+class Wanted(Protocol):
+    """What lets somebody in: a user name with its password, a token, or either; `open` where nothing is wanted."""
+
+    @property
+    def username(self) -> str | None:
+        """The user name, None where there is no password."""
+
+    @property
+    def password(self) -> Secret | None:
+        """Its password."""
+
+    @property
+    def token(self) -> Secret | None:
+        """The token."""
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody is let in."""
+
+
+def judge(header: str | None, web: Wanted) -> Failure | None:
     """Tell why the value of the header Authorization lets nobody in; None if it does, or if nothing guards the service.
 
     Where only a token is set, a browser sends it as the password, with any user name.
@@ -51,17 +71,17 @@ def judge(header: str | None, web: WebSettings) -> Failure | None:
     return Failure.MALFORMED
 
 
-def challenges(web: WebSettings) -> list[str]:
+def challenges(web: Wanted) -> list[str]:
     """Give what the header WWW-Authenticate offers, a value each; browsers ask for a user name because of the first."""
     offered = ['Basic realm="alertsync", charset="UTF-8"']
     return offered if web.token is None else [*offered, 'Bearer realm="alertsync"']
 
 
-def _is_token(given: bytes, web: WebSettings) -> bool:
+def _is_token(given: bytes, web: Wanted) -> bool:
     return web.token is not None and _same(given, web.token.value)
 
 
-def _is_person(username: bytes, password: bytes, web: WebSettings) -> bool:
+def _is_person(username: bytes, password: bytes, web: Wanted) -> bool:
     if web.username is None or web.password is None:
         return _is_token(password, web)
     right = _same(username, web.username), _same(password, web.password.value)

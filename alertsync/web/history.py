@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TRIGGERS = ("loop", "watch", "http", "plan", "command line")
+TRIGGERS = ("loop", "watch", "http", "plan", "by hand", "command line")
 """What asks for runs."""
 _PAGING = ("limit", "cursor", "before")
 _WHERE_RUNS = "GET /api/v1/runs lists the runs that are kept"

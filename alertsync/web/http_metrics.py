@@ -22,11 +22,8 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    generate_latest,
     values,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue
 from prometheus_flask_exporter import PrometheusMetrics
 
@@ -34,12 +31,12 @@ import alertsync
 from alertsync import metrics
 from alertsync.errors import StateDirError
 from alertsync.locks import FileLock
+from alertsync.web.http_text import Memory, Sum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from flask import Flask
-    from prometheus_client.core import Metric
 
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 """Read by prometheus_client as it is imported; set by gunicorn.conf.py where there are several workers."""
@@ -61,21 +58,24 @@ class HttpMetrics:
             values.ValueClass = MultiProcessValue(lambda: self._place.number)  # type: ignore[no-untyped-call]  # the same
         own = self._own = CollectorRegistry()
         self._exporter = PrometheusMetrics(app, path=None, group_by="url_rule", registry=own)
-        self._shown = own
+        self._build = metrics.render_build(alertsync.__version__, platform.python_version())
         app.before_request(_leave_out_odd_methods)
         if MULTIPROCESS_DIR in os.environ:
-            self._shown = CollectorRegistry()
-            self._shown.register(_Summed())
+            self._written = Sum(Path(os.environ[MULTIPROCESS_DIR])).written
         else:
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=own)
+            memory = Memory()
+            self._written = lambda: memory.written(own.collect())
 
-    def counter(self, name: str, meaning: str, *, label: str, values: Sequence[str]) -> Callable[[str], None]:
-        """Make a counter beside them, a series for each value of its one label; give what counts a value."""
-        counted = Counter(name, meaning, (label,), registry=self._own)
+    def counter(
+        self, name: str, meaning: str, *, labels: Sequence[str], values: Iterable[Sequence[str]]
+    ) -> Callable[..., None]:
+        """Make a counter beside them, with a series for each of these values of its labels; give what counts them."""
+        counted = Counter(name, meaning, labels, registry=self._own)
         for value in values:
-            counted.labels(value)
-        return lambda value: counted.labels(value).inc()
+            counted.labels(*value)
+        return lambda *value: counted.labels(*value).inc()
 
     def untracked(self, view: F) -> F:
         """Leave a view out of the metrics: scrapes would only measure themselves."""
@@ -83,8 +83,7 @@ class HttpMetrics:
 
     def render(self) -> bytes:
         """Render the HTTP metrics and the build information in text format 0.0.4."""
-        build = metrics.render_build(alertsync.__version__, platform.python_version())
-        return generate_latest(self._shown) + build
+        return self._written() + self._build
 
 
 def _leave_out_odd_methods() -> None:
@@ -103,16 +102,3 @@ class _Place:
                 self.number = number
                 return
         raise StateDirError(f"{_MOST_PLACES} workers count their requests in {directory} already")
-
-
-class _Summed(Collector):
-    """What all workers counted, those that are gone included."""
-
-    def __init__(self) -> None:
-        self._files = MultiProcessCollector(None)  # type: ignore[no-untyped-call]  # ships no types
-
-    def collect(self) -> Iterator[Metric]:
-        for family in self._files.collect():  # type: ignore[no-untyped-call]  # ships no types
-            # A gauge is told for every process that ever was; this one says the same for each.
-            if family.name != "flask_exporter_info":
-                yield family

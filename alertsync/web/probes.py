@@ -51,10 +51,18 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
     @blueprint.get("/metrics")
     @http_metrics.untracked
     def page() -> Response:
-        standing = services.store.standing()
+        standing = services.store.standing_at_a_glance()
         degraded = bool(attention.degraded(services, standing))
-        live = metrics.render_live(services.heartbeat, services.clock, degraded=degraded)
-        if not _speaks_of_runs(services):
+        speaks = _speaks_of_runs(services)
+        waiting = services.store.count_waiting_events() if speaks else None
+        live = metrics.render_live(
+            services.heartbeat,
+            services.clock,
+            degraded=degraded,
+            interval=services.settings.interval,
+            waiting=waiting,
+        )
+        if not speaks:
             return _page((exposition.deflate(http_metrics.render() + live),))
         published = services.store.metrics()
         if not published:

@@ -20,11 +20,11 @@ _HINTS = {
     400: "GET /api/v1/docs tells what each address takes",
     404: "GET / leads to what is there",
     405: "the header Allow names the methods that are",
-    413: "no address wants a body; put what you mean in the query",
+    413: "send less; most addresses want no body, and what you mean in the query",
     415: "POST /reconcile wants no body, or an empty JSON object",
 }
 
-_FOR_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics", "/static/")
+_FOR_PROGRAMS = ("/api/", "/healthz", "/readyz", "/metrics", "/static/", "/webhook")
 
 
 class ProblemError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -186,9 +187,38 @@ def lifted(request: Request) -> frozenset[str]:
     return frozenset(names)
 
 
+def is_id(text: str) -> bool:
+    """Tell whether there can be such an id, of IRM's or of ours."""
+    return _ID.fullmatch(text) is not None
+
+
+def form(request: Request, *names: str) -> dict[str, str]:
+    """Read what a form sends, of which it must be nothing but these names, each once."""
+    body = read_body(request)
+    if body and request.mimetype != "application/x-www-form-urlencoded":
+        raise ProblemError(
+            415,
+            "Unsupported Media Type",
+            f"this wants what a form sends, and not {request.mimetype[:100]!r}",
+            "use the form of the page; programs find what they want in GET /api/v1/docs",
+        )
+    try:
+        text = body.decode("ascii")
+        sent = parse_qsl(
+            text, keep_blank_values=True, strict_parsing=bool(text), errors="strict", max_num_fields=20
+        )
+    except ValueError:
+        raise ProblemError(400, "Bad form", "what was sent is no form", "use the form of the page") from None
+    found = dict(sent)
+    if len(found) != len(sent) or not found.keys() <= set(names):
+        allowed = f"its fields: {', '.join(names)}" if names else "it has no fields"
+        raise ProblemError(400, "Bad form", "a field stands there twice, or is not known", allowed)
+    return found
+
+
 def no_body(request: Request) -> None:
     """Refuse a body that says something: it would be ignored, and its sender would not know."""
-    body = _body(request).strip()
+    body = read_body(request).strip()
     if body in (b"", b"{}"):
         return
     if request.mimetype and request.mimetype != "application/json":
@@ -206,7 +236,7 @@ def no_body(request: Request) -> None:
     )
 
 
-def _body(request: Request) -> bytes:
+def read_body(request: Request) -> bytes:
     """Read the body; a client that announces one and does not send it must not hold a thread for ever."""
     sock = request.environ.get("gunicorn.socket")
     if sock is None:

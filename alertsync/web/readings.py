@@ -1,7 +1,11 @@
-"""Explanations of alert groups, read live for whoever asks: one at a time, as each reads both systems whole."""
+"""Explanations of alert groups, read live for whoever asks: one at a time, as each reads both systems whole.
+
+Silences that are made by hand take the same turn, as they read as much.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from typing import TYPE_CHECKING
@@ -10,6 +14,8 @@ from alertsync.errors import NotReadyError, UnknownAlertGroupError
 from alertsync.web import problems
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alertsync.models import Explanation
     from alertsync.services import Services
 
@@ -32,15 +38,21 @@ class Readings:
             raise NotReadyError("; ".join(f"{name} {text}" for name, text in missing.items()))
         if not _ID.fullmatch(alert_group_id):
             raise UnknownAlertGroupError("this is no id that IRM gives")
+        with self.alone():
+            return self._services.reconciler.explain(alert_group_id)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let nobody else of this worker read meanwhile; raise a problem while somebody does."""
         if not self._reading.acquire(blocking=False):
             raise problems.ProblemError(
                 503,
                 "Too many readings at once",
-                "another explanation is being read",
+                "another alert group is being read, or silenced",
                 "try again after the seconds of Retry-After",
                 headers={"Retry-After": str(RETRY_SECONDS)},
             )
         try:
-            return self._services.reconciler.explain(alert_group_id)
+            yield
         finally:
             self._reading.release()

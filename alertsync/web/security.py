@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from flask import request
 
+from alertsync.web.access import WEBHOOK
 from alertsync.web.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def refuse_other_origins() -> None:
-        if request.method not in _SAFE and not _same_origin():
+        # A browser keeps what it is asked for at IRM's address to itself, and could send no JSON there from elsewhere.
+        if request.method not in _SAFE and request.endpoint != WEBHOOK and not _same_origin():
             raise ProblemError(
                 403,
                 "Cross-origin request refused",

@@ -70,7 +70,7 @@ class Triggers:
         if reconciler is None:
             missing = "; ".join(f"{name} {text}" for name, text in self._services.missing.items())
             raise NotReadyError(missing)
-        self._leave_it_to_the_leader()
+        self.leave_it_to_the_leader()
         self._leave_room(reconciler)
         wait = self._services.settings.reconcile_wait
         if not self._waiting.acquire(blocking=False):
@@ -83,7 +83,7 @@ class Triggers:
             self._waiting.release()
             raise
 
-    def _leave_it_to_the_leader(self) -> None:
+    def leave_it_to_the_leader(self) -> None:
         """Raise `RunBusyError` if what is owed is remembered by the leader's process alone, and that is another."""
         leader = self._services.heartbeat.leader
         if self._services.state_is_lent and leader not in (None, os.getpid()):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from alertsync.models import LegacyAlert, RunStatus, Webhook
-from alertsync.web import answers
+from alertsync.web import answers, own_silences
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -68,6 +68,8 @@ def run(one: Run) -> dict[str, Any]:
             actions=one.actions,
             decisions=tuple(map(of_decision, one.decisions)),
             decisions_omitted=one.decisions_omitted,
+            repages=one.repages,
+            repages_omitted=one.repages_omitted,
         )
     )
 
@@ -92,6 +94,7 @@ def of_decision(one: Decision) -> answers.Decision:
         inconsistent=one.inconsistent,
         action=one.action,
         held=one.held,
+        would=one.would,
         silenced_until=one.silenced_until,
         members=tuple(
             answers.Member(member.fingerprint, member.status, member.labels, member.silenced_by)
@@ -158,6 +161,8 @@ def explanation(one: Explanation) -> dict[str, Any]:
             lease=one.lease,
             sighting=one.sighting,
             actions=one.actions,
+            silences=tuple(own_silences.about(one)),
+            events=one.events,
         )
     )
 

@@ -6,14 +6,21 @@ One service and one browser serve for many looks. What strangers wrote is everyw
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import requests
 
+from alertsync.clock import Clock
+from alertsync.models import ActionKind, DecisionKind, Held, PlannedRepage, RepagedAlert
 from alertsync.simulator.wire import Fault
+from alertsync.store import Store
 from tests.e2e.worlds import World, simulated_world
 from tests.service import Service
+from tests.unit.clocks import START
+from tests.unit.ledgers import decision, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +31,7 @@ HOSTILE = "<script>window.owned=1</script><img src=x onerror=window.owned=1>"
 TURNED = "\u202ereversed\u202c"
 LONG = "x" * 5000
 LINK = "javascript:window.owned=1"
+WEBHOOK = {"WEBHOOK_USERNAME": "irm", "WEBHOOK_PASSWORD": "the-password-of-irm"}
 LOOKS = [(375, True), (375, False), (1440, True), (1440, False)]
 
 
@@ -33,7 +41,7 @@ class Site:
     def __init__(self, world: World, service: Service) -> None:
         self.world = world
         self.service = service
-        run = service.reconcile()
+        done_now = service.reconcile()
         done, held = world.irm.group("DiskFull").id, world.irm.group(HOSTILE).id
         self.held = held
         self.paths = (
@@ -43,16 +51,57 @@ class Site:
             "/inconsistencies?q=nothing+like+it",
             "/owed",
             "/owed?show=all",
+            "/silences",
+            "/silences?show=all",
             "/history",
             "/history?status=",
             "/history?list=actions",
             f"/alert-groups/{done}",
             f"/alert-groups/{held}",
-            f"/runs/{run['run_id']}?show=all",
+            f"/runs/{done_now['run_id']}?show=all",
+            f"/runs/{a_plan(service)}",
             "/nowhere",
             "/history?before=nonsense",
             "/api/v1/docs",
         )
+
+
+def a_plan(service: Service) -> str:
+    """Record a plan that would page again and end a silence in IRM; give its id."""
+    labels = {"alertname": HOSTILE, "instance": LONG, "turned": TURNED}
+    page = PlannedRepage(
+        alert_group_id="I1",
+        title=HOSTILE,
+        integration_id="C1",
+        receiver=LONG,
+        group_labels={},
+        debts=("I1/0",),
+        alerts=(RepagedAlert("a", labels), RepagedAlert("b", {})),
+        reason=HOSTILE,
+        due_since=START,
+        held=Held.DRY_RUN,
+        alerts_omitted=3,
+    )
+    spoken = decision(
+        "I2",
+        DecisionKind.CONSISTENT,
+        state="silenced",
+        would=ActionKind.UNSILENCE,
+        held=Held.DRY_RUN,
+        reason=LONG,
+    )
+    now = Clock().now()
+    kept = msgspec.structs.replace(page, held=Held.POLICY, alerts=page.alerts[:1], alerts_omitted=0)
+    planned = run(
+        dry_run=True,
+        started_at=now,
+        ended_at=now,
+        decisions=(spoken,),
+        repages=(page, kept),
+        repages_omitted=7,
+    )
+    Store(service.state_dir, service.state_dir, Clock(), retention=timedelta(days=30)).save_run(planned)
+    return planned.run_id
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +114,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         world.fire(HOSTILE, HOSTILE, LONG, link=LINK, word=LONG, turned=TURNED)
         world.silence(HOSTILE, by=LINK, comment=f"\"'>{HOSTILE}{TURNED}{LONG}")
         # So that what is hostile stays: it is held by a brake while DiskFull is resolved.
-        settings = world.settings(MAX_ACTIONS_PER_RUN="1", CONFIRM_AFTER="60")
+        settings = world.settings(MAX_ACTIONS_PER_RUN="1", CONFIRM_AFTER="60", **WEBHOOK)
         with Service(tmp_path_factory.mktemp("service"), settings) as service:
+            tell(service)
             yield Site(world, service)
+
+
+def tell(service: Service) -> None:
+    """Tell, as IRM would, of a silence that somebody hostile set."""
+    user = {"id": "U1", "username": HOSTILE, "email": f"{TURNED}@{HOSTILE}"}
+    event = {"type": "silence", "time": "2026-11-23T09:30:00Z", "until": None}
+    body = {"event": event, "user": user, "alert_group": {"id": "I1", "title": f"{HOSTILE}{LONG}"}}
+    assert service.ask("POST", "/webhook", json=body, auth=tuple(WEBHOOK.values())).status_code == 200
 
 
 @pytest.fixture
@@ -115,8 +173,19 @@ def test_every_page_has_one_heading_one_main_and_a_place_in_the_navigation(
         assert len(browser.every("h1")) == 1, path
         assert len(browser.every("main")) == 1, path
         assert browser.driver.title.endswith("alertsync"), path
-        if path.split("?")[0] in ("/", "/inconsistencies", "/owed") or path == "/history":
+        if path.split("?")[0] in ("/", "/inconsistencies", "/owed", "/silences") or path == "/history":
             assert browser.one(".places [aria-current=page]").text, path
+
+
+def test_what_all_pages_share_is_asked_for_once(browser: Browser) -> None:
+    browser.open("/")
+    browser.open("/owed")
+    sent = browser.ask(
+        "return performance.getEntriesByType('resource').filter(one => one.name.includes('/static/')).map(one => "
+        "[one.name, one.transferSize])"
+    )
+    assert len(sent) >= 3
+    assert {size for _, size in sent} == {0}, sent
 
 
 def test_a_keyboard_reaches_the_content_first_and_sees_where_it_is(browser: Browser) -> None:
@@ -273,6 +342,29 @@ def test_a_plan_is_carried_out_by_its_button_without_javascript_too(browser: Bro
     assert site.world.irm.group(HOSTILE).state == "resolved"
     browser.open("/owed")
     assert HOSTILE in browser.text()
+
+
+# --- Silences ---------------------------------------------------------------------------------------------
+
+
+def test_a_silence_is_made_and_ended_from_a_phone_without_javascript(browser: Browser, site: Site) -> None:
+    group = site.world.fire("Battery", "a", "b")
+    browser.look(width=375, script=False)
+    browser.open(f"/alert-groups/{group.id}")
+    browser.one("#comment").send_keys(HOSTILE)
+    browser.press("Silence")
+    browser.until(lambda: "Silenced in Alertmanager" in browser.one("[role=status]").text, "it is said")
+    assert f"«{HOSTILE}»" in browser.text()
+    assert "2 alerts silenced" in browser.text()
+    browser.look(width=375, dark=True)
+    for path in (f"/alert-groups/{group.id}?done=made", "/silences"):
+        settled(browser, path)
+        assert browser.violations() == [], path
+    assert browser.one("button[type=submit], .groups button").text.startswith("End it")
+    browser.one(".groups button").click()
+    browser.until(lambda: "The silence is ended" in browser.one("[role=status]").text, "its end is said")
+    assert "None of ours" in browser.text()
+    assert site.service.get("/api/v1/silences?state=all").json()["items"][0]["ended_by"] == "somebody"
 
 
 # --- Other states -----------------------------------------------------------------------------------------

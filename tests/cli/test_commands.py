@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,7 @@ from alertsync.cli import explain, history, runs
 from alertsync.cli.paper import Paper
 from alertsync.errors import AlertsyncError, NotReadyError, RunBusyError, UnknownAlertGroupError
 from alertsync.locks import FileLock
-from alertsync.models import Held, LedgerChange, Owing
+from alertsync.models import EventOutcome, HandledEvent, Held, LedgerChange, Owing, WebhookEvent
 from alertsync.progress import Board, Phase
 from tests.docs import settings
 from tests.reconciler.bench import Bench, bench
@@ -110,6 +111,40 @@ def test_without_the_settings_of_irm_nothing_is_explained(tmp_path: Path) -> Non
     services = bootstrap.build(settings.load({"STATE_DIR": str(tmp_path)}))
     with pytest.raises(NotReadyError, match="GRAFANA_IRM_TOKEN"):
         explain.explain(services, "I1", as_json=False)
+
+
+def test_what_irm_told_and_our_silences_are_explained_and_listed(
+    world: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = world.fire("Disk", "a")
+    world.reconciler.silence(group.id, timedelta(hours=1), "db migration", "ana")
+    until = world.time.clock.now() + timedelta(hours=2)
+    told = WebhookEvent("e1", START, "silence", group.id, "Disk", START, until, "U1", "bob@example.org")
+    over = WebhookEvent("e2", START, "unsilence", group.id, "Disk")
+    world.services.store.handle(
+        [HandledEvent(told, START, EventOutcome.STRANGER, "bob is not on the list"), HandledEvent(over)]
+    )
+    assert explain.explain(world.services, group.id, as_json=False) == 0
+    said = capsys.readouterr().out
+    assert "Silences in Alertmanager that are ours, made last first:" in said
+    assert re.search(r"ana +active +2026-11-23 13:.* UTC +db migration", said)
+    assert re.search(
+        r"silence +bob@example.org +2026-11-23 14:.* UTC +stranger +bob is not on the list", said
+    )
+    assert re.search(r"unsilence +nobody +waits for a run", said)
+    assert explain.explain(world.services, group.id, as_json=True) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["silences"][0]["author"], len(shown["events"])) == ("ana", 2)
+    for what, says in (
+        ("silences", r"Disk .* ana +active"),
+        ("events", r"Disk .* bob@example.org .* stranger"),
+    ):
+        assert listed(world, what) == 0
+        assert re.search(says, capsys.readouterr().out)
+        assert history.show(world.services, what=what, limit=1, before=None, as_json=True) == 0
+        assert len(json.loads(capsys.readouterr().out)["items"]) == 1
+        with pytest.raises(AlertsyncError, match="--before is no cursor"):
+            listed(world, what, before="nonsense")
 
 
 # --- history ----------------------------------------------------------------------------------------------
@@ -210,6 +245,40 @@ def test_a_plan_names_what_a_run_would_do(
         world.silence("Disk")
         assert runs.run(world.services, rehearsal=True, as_json=False) == 0
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("repage", "said"),
+    [
+        ("true", ("Would be paged again (1)", "would repage")),
+        ("false", ("Due, and nobody is paged (1)", "held (REPAGE=false)")),
+    ],
+)
+def test_a_plan_names_the_pages_that_it_would_send_again(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    repage: str,
+    said: tuple[str, str],
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        group = world.fire("Disk")
+        world.silence("Disk", minutes=5)
+        world.run()
+        world.pass_time(6 * 60)
+        world.restart(REPAGE=repage)
+        runs.run(world.services, rehearsal=True, as_json=False)
+        piped = capsys.readouterr().out
+        runs.run(world.services, rehearsal=True, as_json=True)
+        [page] = json.loads(capsys.readouterr().out)["repages"]
+        done = world.run(dry_run=True)
+        on = Paper(200, now=world.time.clock.now())
+        told = "\n".join(runs._for_a_person(done, world.services.settings.policy, on, rehearsal=True))
+        assert world.posts() == 1, "Alertmanager's own"
+    assert re.search(rf"^{group.id} +Disk +oncall +{re.escape(said[1])} +1 alert\(s\)", piped, re.MULTILINE)
+    assert page["alert_group_id"] == group.id
+    assert said[0] in told
+    assert said[1] in told
 
 
 def test_a_page_again_is_told_though_its_alert_group_is_not_open(

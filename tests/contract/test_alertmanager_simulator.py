@@ -456,7 +456,9 @@ def test_refusals_have_the_recorded_status_and_body(  # noqa: PLR0913, PLR0917 -
     answer = ask(subject, method, f"/api/v2{path}", body)
 
     if not version_of(subject).startswith("0.25."):  # another program, by ALERTMANAGER_BIN: other words
-        assert answer.status_code == (404 if status == 500 else status)
+        # And since 0.27 any text is a name of a label.
+        may_be_taken = {200} if "invalid label name" in str(words) else set()
+        assert answer.status_code in {404 if status == 500 else status} | may_be_taken
         return
     assert (answer.status_code, answer.json() if answer.content else "") == (status, words)
     assert answer.headers.get("Content-Type") == ("application/json" if answer.content else None)
@@ -508,6 +510,6 @@ def test_a_bad_regex_in_a_silence_is_refused(subject: AlertmanagerUnderTest) -> 
     answer = ask(subject, "POST", "/api/v2/silences", one_matcher(value="(", isRegex=True))
 
     assert answer.status_code == 400
-    assert answer.json().startswith(
-        'silence invalid: invalid label matcher 0: invalid regular expression "(": '
-    )
+    # Newer ones, by ALERTMANAGER_BIN, turn the first words around, and name the set of matchers.
+    refusal = r'(silence invalid|invalid silence): invalid label matcher 0( in set 0)?: invalid regular expression "\(": .+'
+    assert re.fullmatch(refusal, answer.json())

@@ -474,6 +474,18 @@ def test_the_inbound_endpoint_needs_its_slash(world: World) -> None:
     assert world.irm.groups() == []
 
 
+def test_a_heartbeat_is_taken_by_either_method_and_for_known_keys_only(world: World) -> None:
+    path = f"{world.integration.path}heartbeat/"
+    shown = world.send("GET", f"/api/v1/integrations/{world.integration.id}/").json()
+    assert shown["heartbeat"]["link"].endswith(path)
+    answers = [world.send(method, path) for method in ("GET", "POST")]
+    assert [(one.status_code, one.text.strip()) for one in answers] == [(200, '":)"'), (200, "")]
+    assert world.send("POST", path.replace(world.integration.key, "wrong")).status_code == 403
+    assert world.integration.heartbeats == [world.clock.now] * 2
+    world.integration.has_heartbeat = False
+    assert world.send("GET", f"/api/v1/integrations/{world.integration.id}/").json()["heartbeat"] is None
+
+
 def test_the_date_header_tells_the_clock_of_irm(world: World) -> None:
     told = parsedate_to_datetime(world.send("GET", "/health/").headers["Date"])
     assert told == world.clock.now.replace(microsecond=0)

@@ -22,7 +22,7 @@ UNSET = "\u2013"
 
 Flat = dict[str, Any]
 
-_GROUPS = frozenset({"alertmanager", "irm", "web", "policy"})
+_GROUPS = frozenset({"alertmanager", "irm", "web", "webhook", "policy"})
 _COMPANIONS: dict[str, dict[str, str]] = {
     "ALERTMANAGER_USERNAME": {"ALERTMANAGER_PASSWORD": "probe"},
     "ALERTMANAGER_PASSWORD": {"ALERTMANAGER_USERNAME": "probe"},
@@ -30,12 +30,25 @@ _COMPANIONS: dict[str, dict[str, str]] = {
     "WEB_USERNAME": {"WEB_PASSWORD": "probe"},
     "WEB_PASSWORD": {"WEB_USERNAME": "probe"},
     "WEB_PASSWORD_FILE": {"WEB_USERNAME": "probe"},
+    "WEBHOOK_USERNAME": {"WEBHOOK_PASSWORD": "probe"},
+    "WEBHOOK_PASSWORD": {"WEBHOOK_USERNAME": "probe"},
+    "WEBHOOK_PASSWORD_FILE": {"WEBHOOK_USERNAME": "probe"},
     "ALERTMANAGER_KEY_FILE": {"ALERTMANAGER_CERT_FILE": str(Path(__file__))},
 }
 """Settings that make no sense alone, and what they are set with."""
 
 _DATABASE = "postgresql+psycopg://probe:probe@probe/probe"
-_PROBES = ("https://probe.example", "probe", "7", "true", "false", "report", "text", _DATABASE)
+_PROBES = (
+    "https://probe.example",
+    "ana@probe.example",
+    "probe",
+    "7",
+    "true",
+    "false",
+    "report",
+    "text",
+    _DATABASE,
+)
 """Values of which at least one is accepted by each setting that names no file."""
 
 
@@ -118,7 +131,7 @@ def _flat(values: Mapping[str, str]) -> Flat:
     flat: Flat = {}
     for field, value in msgspec.structs.asdict(settings.policy).items():
         flat[f"policy.{field}"] = value
-    for group in ("alertmanager", "irm", "web"):
+    for group in ("alertmanager", "irm", "web", "webhook"):
         for field, value in vars(getattr(settings, group)).items():
             flat[f"{group}.{field}"] = value
     flat |= {field: value for field, value in vars(settings).items() if field not in _GROUPS}

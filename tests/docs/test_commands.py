@@ -14,6 +14,11 @@ from tests.service import Service
 
 LANGUAGES = {"", "json", "mermaid", "nginx", "promql", "sh", "yaml"}
 NAME, PASSWORD, TRIGGER_TOKEN = "ana", "a-password-of-ana", "a-token-of-a-script"
+IRM_NAME = "irm"
+NEWEST_SILENCE = (
+    "$(curl -s http://localhost:8080/api/v1/silences"
+    """ | python -c 'import json, sys; print(json.load(sys.stdin)["items"][0]["id"])')"""
+)
 
 pytestmark = pytest.mark.timeout(120)  # one page installs all packages
 
@@ -42,6 +47,15 @@ def service(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture(scope="module")
+def acting(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Start a service that does what it is told, by IRM too."""
+    settings = world.settings(WEBHOOK_USERNAME=IRM_NAME, WEBHOOK_PASSWORD=PASSWORD, RECONCILE_INTERVAL="60")
+    with Service(tmp_path_factory.mktemp("acting"), settings) as it:
+        poll_until(it.runs, within=20, what="the first run ends")
+        yield it
+
+
+@pytest.fixture(scope="module")
 def guarded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Start a service that wants to know who asks."""
     more = {"WEB_USERNAME": NAME, "WEB_PASSWORD": PASSWORD, "TRIGGER_TOKEN": TRIGGER_TOKEN, "DRY_RUN": "true"}
@@ -61,11 +75,24 @@ def test_the_commands_of_a_page_do_what_they_say(
         port = free_port()
         settings = {"PORT": str(port)}
     else:
-        used: Service = request.getfixturevalue("guarded" if "-u ana" in text else "service")
+        used: Service = request.getfixturevalue(
+            "acting"
+            if f"-u {IRM_NAME} " in text or "/silences" in text
+            else "guarded"
+            if "-u ana" in text
+            else "service"
+        )
         port = int(used.url.rpartition(":")[2])
         settings = {**used.settings, "TRIGGER_TOKEN": TRIGGER_TOKEN}
     where = workplace(tmp_path, installed="-m venv" not in text)
-    swaps = {"localhost:8080": f"127.0.0.1:{port}", f"-u {NAME} ": f"-u {NAME}:{PASSWORD} "}
+    swaps = {
+        # What only an example can say, first: a silence that was made, and an alert group that is open.
+        "20261123T093000-1f2e3d": NEWEST_SILENCE,
+        "IPGQOUSLM4JUA": world.irm.group("NodeDown").id,
+        "localhost:8080": f"127.0.0.1:{port}",
+        f"-u {NAME} ": f"-u {NAME}:{PASSWORD} ",
+        f"-u {IRM_NAME} ": f"-u {IRM_NAME}:{PASSWORD} ",
+    }
     edited = {f"{name}={value}" for name, value in world.settings(GRAFANA_IRM_TOKEN=TOKEN).items()}
     after = {"cp .env.example .env": f"printf '%s\\n' {' '.join(sorted(edited))} >>.env"}
     assert run_page(blocks, where, settings, swaps, after) == [str(block) for block in blocks]

@@ -5,6 +5,7 @@ turn is worked out once more, from what the installed packages say about themsel
 """
 
 import re
+import tomllib
 from importlib import metadata
 
 import pytest
@@ -13,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from tests.docs.readme import DOCS, ROOT
 
-EXCLUDED = {"playwright"}
+EXCLUDED = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["exclude-dependencies"])
 """What `pyproject.toml` keeps out of the locks."""
 
 LOCKS = sorted(path.stem for path in ROOT.glob("requirements*.in"))

@@ -14,6 +14,7 @@ from flask import Flask
 import alertsync
 from alertsync import bootstrap
 from alertsync.web import create_app
+from tests.deploy.dockerfile import exec_form, image_environment, instructions, last_stage
 from tests.docs import settings
 from tests.docs.readme import DEPLOYMENT, DOCS, ROOT, blocks, prose
 
@@ -68,8 +69,9 @@ def environment(bundle: dict[str, Manifest]) -> dict[str, str]:
 
 
 def test_the_bundle_holds_what_is_needed(bundle: dict[str, Manifest]) -> None:
-    kinds = {"Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim", "Deployment", "Service"}
-    assert set(bundle) == kinds
+    settings_and_state = {"ConfigMap", "Secret", "PersistentVolumeClaim"}
+    around_it = {"Namespace", "ServiceAccount", "NetworkPolicy", "Service"}
+    assert set(bundle) == {"Deployment"} | settings_and_state | around_it
     assert set(manifests(CRONJOB)) == {"CronJob"}
 
 
@@ -246,25 +248,6 @@ def test_the_example_network_policy_selects_the_pods(bundle: dict[str, Manifest]
 # --- Docker -----------------------------------------------------------------------------------------------
 
 
-def instructions() -> list[tuple[str, str]]:
-    """Give the instructions of the Dockerfile: each word and what follows it, continued lines joined."""
-    text = re.sub(r"^\s*#.*\n", "", DOCKERFILE, flags=re.MULTILINE).replace("\\\n", " ")
-    lines = [line.partition(" ") for line in text.splitlines() if line.strip()]
-    return [(word, re.sub(r"\s+", " ", rest).strip()) for word, _, rest in lines]
-
-
-def last_stage() -> dict[str, str]:
-    """Give the last instruction of each kind in the stage that becomes the image."""
-    found = instructions()
-    start = max(index for index, (word, _) in enumerate(found) if word == "FROM")
-    return dict(found[start:])
-
-
-def image_environment() -> dict[str, str]:
-    """Give the variables that the image sets."""
-    return dict(one.split("=", 1) for one in shlex.split(last_stage()["ENV"]))
-
-
 def test_every_base_image_is_pinned_and_the_same() -> None:
     bases = {rest.split()[0] for word, rest in instructions() if word == "FROM"}
     assert len(bases) == 1
@@ -321,7 +304,7 @@ def test_the_image_starts_gunicorn_without_a_shell() -> None:
 
 def test_the_health_check_asks_for_liveness() -> None:
     check = last_stage()["HEALTHCHECK"]
-    command = yaml.safe_load(check.partition("CMD ")[2])
+    command = exec_form(check.partition("CMD ")[2])
     assert command[:2] == ["python", "-c"]
     compile(command[2], "HEALTHCHECK", "exec")
     assert "/healthz'" in command[2]

@@ -3,8 +3,6 @@
 import json
 import re
 import shlex
-import shutil
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from alertsync.models import (
     AlertStatus,
     DecisionKind,
     Held,
+    IrmHeartbeat,
     Outcome,
     Owing,
     Requests,
@@ -35,6 +34,7 @@ from alertsync.models import (
 from alertsync.web import create_app, services_of
 from alertsync.web.api.paths import OPERATIONS
 from tests.docs import settings
+from tests.docs.monitoring import promtool
 from tests.docs.readme import (
     API,
     COMMANDS,
@@ -55,7 +55,7 @@ from tests.docs.readme import (
 
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 ENV_EXAMPLE = ROOT / ".env.example"
-FOREIGN_NAMES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NO_COLOR"}
+FOREIGN_NAMES = {"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "NO_COLOR", "ALERTMANAGER_BIN"}
 """Upper-case words of the documentation that are other programs' settings, or everybody's."""
 
 
@@ -78,7 +78,9 @@ def exposed(app: Flask) -> dict[str, tuple[str, set[str]]]:
     )
     text = (
         client.get("/metrics").get_data()
-        + metrics.render_standing(Standing(last=last, last_success_at=NOW))
+        + metrics.render_standing(
+            Standing(last=last, last_success_at=NOW, heartbeat=IrmHeartbeat(sent_at=NOW))
+        )
         + metrics.render_requests(Requests())
         + metrics.render_alerts(snapshot, (), ())
     ).decode()
@@ -191,7 +193,7 @@ def test_the_page_of_the_api_lists_the_parameters_of_a_trigger(app: Flask) -> No
 def test_the_page_of_the_api_lists_the_parameters_of_the_lists(app: Flask) -> None:
     listed = {name for row in tables(API, "parameter of a list") for name in code(row[0])}
     allowed = set()
-    for path in ("runs", "actions", "debts", "decisions"):
+    for path in ("runs", "actions", "debts", "decisions", "silences"):
         hint = app.test_client().get(f"/api/v1/{path}?no_such_parameter=1").get_json()["hint"]
         allowed |= set(hint.removeprefix("allowed here: ").split(", "))
     assert listed == allowed
@@ -295,14 +297,6 @@ def test_no_page_names_a_metric_that_does_not_exist(page: Path, app: Flask) -> N
     assert named - known - not_metrics <= {"legacy_alertmanager"}
 
 
-def promtool(*arguments: str) -> None:
-    """Run promtool; a missing one is an error, as for every program that the tests drive."""
-    binary = shutil.which("promtool")
-    assert binary, "promtool is not installed: apt-get install prometheus"
-    done = subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def yaml_of(page: Path, key: str) -> dict[str, Any]:
     """Give the one YAML example of a page that begins with this key."""
     found = [example for example in map(yaml.safe_load, blocks(page, "yaml")) if key in example]
@@ -317,82 +311,16 @@ def test_the_example_queries_are_promql_and_ask_for_what_is_there(tmp_path: Path
     file = tmp_path / "queries.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "examples", "rules": rules}]}))
     assert len(queries) >= 10
-    promtool("check", "rules", str(file))
+    assert promtool("check", "rules", str(file)).returncode == 0
     known = known_series(app)
     for query in queries:
         assert any(re.search(rf"\b{name}\b", query) for name in known), query
 
 
-def test_the_example_alert_rules_are_accepted_by_prometheus(tmp_path: Path) -> None:
-    file = tmp_path / "rules.yml"
-    file.write_text(yaml.safe_dump(yaml_of(METRICS, "groups")))
-    promtool("check", "rules", str(file))
-
-
-HEALTHY = {
-    'alertsync_debts_due{job="alertsync", instance="a"}': "0+0x30",
-    'alertsync_state_degraded{job="alertsync", instance="a"}': "0+0x30",
-    'alertsync_credentials_can_act{job="alertsync", instance="a"}': "1+0x30",
-    'alertsync_brake_engaged{job="alertsync", instance="a", brake="gone_ratio"}': "0+0x30",
-    'up{job="alertsync", instance="a"}': "1+0x30",
-    'alertmanager_last_reconciliation_timestamp_seconds{job="alertsync", instance="a"}': "0+60x30",
-    'alertmanager_last_reconciliation_success{job="alertsync", instance="a"}': "1+0x30",
-    'alertmanager_inconsistencies_failed_resolve_total{job="alertsync", instance="a"}': "0+0x30",
-}
-DUE, DEGRADED, CAN_ACT, BRAKE, UP, TIMESTAMP, SUCCESS, FAILED = HEALTHY
-
-
-@pytest.mark.parametrize(
-    ("alert", "change"),
-    [
-        ("", {}),
-        ("AlertsyncDown", {UP: "0+0x30"}),
-        ("AlertsyncDown", dict.fromkeys(HEALTHY, "")),
-        ("AlertsyncDoesNotRun", {TIMESTAMP: "0+0x30"}),
-        ("AlertsyncDoesNotRun", {TIMESTAMP: "", SUCCESS: ""}),
-        ("AlertsyncFails", {SUCCESS: "0+0x30"}),
-        ("AlertsyncCannotResolve", {FAILED: "0+1x30"}),
-        ("AlertsyncOwesPages", {DUE: "0+1x30"}),
-        ("AlertsyncHeldBack", {DEGRADED: "1+0x30"}),
-        ("AlertsyncHeldBack", {CAN_ACT: "0+0x30"}),
-        ("AlertsyncHeldBack", {BRAKE: "1+0x30"}),
-    ],
-    ids=[
-        "healthy",
-        "down",
-        "gone",
-        "stuck",
-        "never ran",
-        "fails",
-        "refused",
-        "owes",
-        "degraded",
-        "may not act",
-        "braked",
-    ],
-)
-def test_the_example_alert_rules_fire_when_they_should_and_only_then(
-    tmp_path: Path, alert: str, change: dict[str, str]
-) -> None:
-    rules = yaml_of(METRICS, "groups")
-    names = [rule["alert"] for rule in rules["groups"][0]["rules"]]
-    series = [{"series": name, "values": values} for name, values in (HEALTHY | change).items() if values]
-    firing = f'count by (alertname) (ALERTS{{alertstate="firing", alertname=~"{"|".join(names)}"}})'
-    samples = [{"labels": f'{{alertname="{alert}"}}', "value": 1}] if alert else []
-    test = {
-        "interval": "1m",
-        "input_series": series,
-        "promql_expr_test": [{"expr": firing, "eval_time": "30m", "exp_samples": samples}],
-    }
-    (tmp_path / "rules.yml").write_text(yaml.safe_dump(rules))
-    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["rules.yml"], "tests": [test]}))
-    promtool("test", "rules", str(tmp_path / "test.yml"))
-
-
 def test_the_example_scrape_configuration_is_accepted_by_prometheus(tmp_path: Path) -> None:
     file = tmp_path / "prometheus.yml"
     file.write_text(yaml.safe_dump(yaml_of(DEPLOYMENT, "scrape_configs")))
-    promtool("check", "config", str(file))
+    assert promtool("check", "config", str(file)).returncode == 0
 
 
 # --- Decisions --------------------------------------------------------------------------------------------

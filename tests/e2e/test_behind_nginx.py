@@ -99,7 +99,7 @@ def test_a_browser_is_led_to_the_page_and_to_all_that_it_needs(front: Front) -> 
     page = front.ask("/", **PERSON, **HTML)
     assert page.status_code == 200
     assert f'action="{PREFIX}/reconcile"' in page.text
-    assert f'href="{PREFIX}/static/style.css"' in page.text
+    assert f'href="{PREFIX}/static/style.css?v=' in page.text
     assert 'href="/' not in page.text.replace(f'href="{PREFIX}/', "")
     assert front.ask("/static/style.css").status_code == 200
     assert page.headers["Strict-Transport-Security"] == "max-age=31536000"

@@ -75,6 +75,32 @@ def test_integrations_in_scope_that_cannot_be_paged_are_told(
     assert levels(found, "IRM has no integration CTYPO") == ["error"]
 
 
+def test_the_heartbeat_of_an_integration_is_looked_for_and_not_sent(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = world.irm.add_integration("alertsync", type="webhook")
+    _, found = findings(world, capsys, IRM_HEARTBEAT_INTEGRATION_ID=ours.id)
+    assert levels(found, f"integration alertsync ({ours.id}): its heartbeat is sent") == ["ok"]
+    assert ours.key not in str(found)
+    ours.maintenance_mode = "maintenance"
+    _, found = findings(world, capsys, IRM_HEARTBEAT_INTEGRATION_ID=ours.id)
+    assert levels(found, "in maintenance, so nobody is paged when its heartbeat") == ["warning"]
+    assert ours.heartbeats == [], "IRM begins to wait for the next with the first"
+
+
+def test_a_heartbeat_that_cannot_be_sent_or_hides_something_is_told(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, found = findings(world, capsys, IRM_HEARTBEAT_INTEGRATION_ID="CTYPO")
+    assert (status, levels(found, "IRM has no integration CTYPO whose heartbeat")) == (1, ["error"])
+    id_ = world.integration.id
+    _, found = findings(world, capsys, IRM_HEARTBEAT_INTEGRATION_ID=id_)
+    assert levels(found, "its heartbeat may be Alertmanager's") == ["warning"]
+    world.integration.has_heartbeat = False
+    status, found = findings(world, capsys, IRM_HEARTBEAT_INTEGRATION_ID=id_)
+    assert (status, levels(found, f"({id_}): has no heartbeat")) == (1, ["error"])
+
+
 def test_settings_that_are_hardly_meant_are_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     _, found = findings(world, capsys, REPAGE="false")
     assert levels(found, "REPAGE=false") == ["warning"]

@@ -76,8 +76,11 @@ def refused(service: Service) -> float | None:
     return service.metric("alertsync_auth_failures_total", reason="wrong_token")
 
 
-def test_probes_and_metrics_are_quick_while_runs_and_refusals_go_on(tmp_path: Path, world: World) -> None:
-    with Service(tmp_path, world.settings()) as service:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_probes_and_metrics_are_quick_while_runs_and_refusals_go_on(
+    tmp_path: Path, world: World, workers: str
+) -> None:
+    with Service(tmp_path, world.settings(WEB_WORKERS=workers)) as service:
         worst = []
         for _ in range(_ATTEMPTS):
             worst.append({path: percentile99(times) for path, times in flood(service).items()})

@@ -34,6 +34,8 @@ SABOTAGES = (
              "if self._clock.monotonic() - asked > self._confirm_after + _LONGEST_READING_SECONDS:", "if False:", f"{RUNS}::test_a_reading_that_took_too_long_confirms_nothing"),
     Sabotage("what is missing at its place is taken for gone", "planner/places.py",
              "if all(wanted.firing <= _held(one) for one in merged) else None", "", f"{RUNS}::test_what_is_not_found_at_its_place_is_looked_for_everywhere"),
+    Sabotage("IRM is told that all is well though something was left undone", "irm_heartbeat.py",
+             "if status is not RunStatus.SUCCESS:", "if status is RunStatus.FAILED:", "reconciler/test_heartbeat.py::test_a_run_that_left_something_undone_sends_none"),
     Sabotage("a place is read again without proof", "clients/alertmanager.py",
              "        if proven:\n", "        if False:\n", "contract/test_alertmanager_client.py::test_a_place_that_lacks_an_alert_during_a_reload_is_read_again"),
     Sabotage("a lost ledger is not made anew", "adoption.py",

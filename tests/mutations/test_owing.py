@@ -58,7 +58,7 @@ SABOTAGES = (
              "planner/test_repages.py::test_what_cannot_be_posted_is_due_with_an_alarm"),
     Sabotage("the last resort comes at once", "planner/reckoning.py", "last_resort = alarmed and waited and context.irm_now - due_at >= _BEFORE_LAST_RESORT", "last_resort = alarmed",
              "planner/test_repages.py::test_the_last_resort"),
-    Sabotage("DRY_RUN and REPAGE=false post all the same", "planner/reckoning.py", "repages=() if suspended else _repages", "repages=() if False else _repages",
+    Sabotage("DRY_RUN and REPAGE=false post all the same", "planner/reckoning.py", "repages=() if suspended else due", "repages=() if False else due",
              "planner/test_repages.py::test_debts_are_suspended_and_none_is_deleted"),
     Sabotage("each debt of a place is posted", "planner/reckoning.py", 'alone = debt.id if debt.receiver is None else ""', "alone = debt.id",
              "planner/test_repages.py::test_one_post_pays_every_debt_of_a_place"),

@@ -202,8 +202,9 @@ def test_a_dry_run_shows_exactly_what_would_be_done(world: World, policy: Policy
     real, rehearsal = planned(world, policy), planned(world, msgspec.structs.replace(policy, dry_run=True))
     assert rehearsal.actions == ()
     assert rehearsal.repages == ()
-    shown = [one.alert_group.id for one in rehearsal.decisions if one.held is Held.DRY_RUN]
-    assert shown == [one.alert_group.id for one in real.actions]
+    shown = [(one.alert_group.id, one.would) for one in rehearsal.decisions if one.held is Held.DRY_RUN]
+    assert shown == [(one.alert_group.id, one.action) for one in real.actions]
+    assert rehearsal.withheld == real.repages or not policy.repage
 
 
 @given(worlds(), policies)

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from alertsync.models import Integration, OwedAlert, Owing, Policy, Webhook
+from alertsync.models import ActionKind, Held, Integration, OwedAlert, Owing, Policy, Webhook
+from alertsync.planner import foreseen
 from alertsync.planner.reckoning import NO_LAST_RESORT
 from tests.planner.owing import RESOLVED_AT, WITNESS, a_minute_later, debt, judged, owed, reckon, told
 from tests.planner.world import INTEGRATION, NOW, OURS, RECEIVER, THEIRS, alert, alertmanager, group, webhook
@@ -102,6 +103,7 @@ def test_the_group_key_is_that_of_the_newest_delivery_of_the_place(expected: str
 def test_debts_are_suspended_and_none_is_deleted(policy: Policy) -> None:
     made = reckon(debt(), policy=policy)
     assert made.repages == ()
+    assert made.withheld == reckon(debt()).repages, "and it is told what they keep back"
     assert made.wake_at is None
     assert judged(made).state is Owing.DUE, "what is due still shows"
     assert made.debts[0].is_open
@@ -117,6 +119,55 @@ def test_debts_are_suspended_and_none_is_deleted(policy: Policy) -> None:
 )  # fmt: skip
 def test_what_we_owe_is_honoured_whatever_policy_says(policy: Policy) -> None:
     assert len(reckon(debt(), policy=policy).repages) == 1
+
+
+HELD = [
+    pytest.param({}, Held.NOT_HELD, id="a run that pages"),
+    pytest.param({"dry_run": True}, Held.DRY_RUN, id="a dry run"),
+    pytest.param({"repage": False}, Held.POLICY, id="REPAGE=false"),
+    pytest.param(
+        {"dry_run": True, "repage": False}, Held.POLICY, id="without the dry run it would be held as well"
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "held"), HELD)
+def test_the_record_names_whom_somebody_is_paged_for_again_and_what_keeps_it_back(
+    rules: dict[str, Any], held: Held
+) -> None:
+    older = debt(
+        owed("b"), id="I9/0", alert_group_id="I9", made_at=AGO, resolved_at=AGO, last_delivery_at=AGO
+    )
+    policy = Policy(**rules)
+    [page], omitted = foreseen.repages(reckon((debt(), older), known=AB, policy=policy), policy)
+    assert (page.alert_group_id, page.title, page.receiver) == ("I0", "Disk", RECEIVER)
+    assert (page.debts, page.due_since) == (("I9/0", "I0/0"), AGO)
+    assert [one.labels["instance"] for one in page.alerts] == ["a", "b"]
+    assert "IRM does not know since Disk was resolved" in page.reason
+    assert (page.action, page.held, page.alerts_omitted, omitted) == (ActionKind.REPAGE, held, 0, 0)
+
+
+def test_the_record_of_very_many_pages_stays_small() -> None:
+    names = [f"a{number}" for number in range(30)]
+    debts = [
+        debt(*(owed(name) for name in names), id=f"I{number:03}/0", group_labels={"n": str(number)})
+        for number in range(120)
+    ]
+    places = [group(*map(alert, names), n=str(number)) for number in range(120)]
+    made = reckon(tuple(debts), known=alertmanager(*places, WITNESS))
+    pages, omitted = foreseen.repages(made, Policy())
+    assert (len(made.repages), len(pages), omitted) == (120, 100, 20)
+    assert (len(pages[0].alerts), pages[0].alerts_omitted) == (20, 10)
+    assert pages[0].debts == ("I000/0",), "those of the oldest debts stay"
+
+
+def test_the_record_says_where_an_alert_group_is_opened_again_as_nothing_can_be_posted() -> None:
+    made = reckon(debt())
+    last = msgspec.structs.replace(
+        made, repages=(msgspec.structs.replace(made.repages[0], last_resort=True),)
+    )
+    [page], _ = foreseen.repages(last, Policy())
+    assert page.action is ActionKind.UNRESOLVE
 
 
 def with_integration(**change: Any) -> tuple[Integration, ...]:

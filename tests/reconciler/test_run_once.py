@@ -573,6 +573,26 @@ def test_where_all_of_alertmanager_takes_long_to_read_only_the_place_is_read_aga
         assert all("receiver=" in one.query and "filter=" in one.query for one in asked[2:])
 
 
+def test_many_places_cost_no_more_than_twice_what_reading_all_of_alertmanager_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, CONFIRM_AFTER="10", MAX_ACTIONS_PER_RUN="100") as world:
+        groups = [world.fire(f"A{number}", "a", "b") for number in range(20)]
+        for number in range(20):
+            world.silence(f"A{number}")
+        for name, seconds in (("proven_snapshot", 5), ("place", 2)):
+            monkeypatch.setattr(world.peer, name, taking(world, seconds, getattr(world.peer, name)))
+        irm = world.reconciler.irm
+        monkeypatch.setattr(irm, "resolve", taking(world, 1, irm.resolve))
+        world.alertmanager_server.clear()
+        world.run()
+        assert {group.state for group in groups} == {"resolved"}
+        asked = [one for one in world.alertmanager_server.received if one.path.endswith("/alerts/groups")]
+        read = "".join("place " if one.query else "all " for one in asked)
+        # All for the two plans. What has grown old is looked at place by place until those took as long as all of it.
+        assert read == "all all " + "place place place all " * 2
+
+
 def test_what_is_not_found_at_its_place_is_looked_for_everywhere(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -20,7 +20,7 @@ from alertsync.clock import Clock
 from alertsync.errors import StoreDegradedError
 from alertsync.locks import FileLock
 from alertsync.models import Counters, Durations, Ledger, LedgerChange, Requests, RunStatus, Standing
-from alertsync.store import Page, Store, sqlite
+from alertsync.store import Page, Store, migrate, sqlite
 from tests.store import children
 from tests.store.values import RETENTION, a_debt, a_lease, a_run, a_sighting, a_store
 from tests.unit.clocks import START, FakeTime
@@ -511,7 +511,7 @@ def test_a_database_that_is_replaced_by_a_later_version_while_we_run(tmp_path: P
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     assert_degraded_but_knowing(store, "a later version of alertsync made it")
     with connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.execute("UPDATE alembic_version SET version_num = ?", (migrate.HEAD,))
     connection.close()
     assert_recovered(store, tmp_path)
     assert {debt.id for debt in before.debts} <= {debt.id for debt in store.ledger().debts}

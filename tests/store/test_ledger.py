@@ -15,10 +15,15 @@ from alertsync.models import (
     Address,
     Credentials,
     Debt,
+    HandSilence,
+    IrmSilence,
+    IrmSilenceState,
     Lease,
     LeaseState,
     Ledger,
     LedgerChange,
+    Matcher,
+    OurSilence,
     OwedAlert,
     Owing,
     Sighting,
@@ -27,11 +32,13 @@ from alertsync.store import memory
 from alertsync.store.schema import debts
 from tests.store.values import (
     a_debt,
+    a_hand_silence,
     a_lease,
     a_run,
     a_sighting,
     a_store,
     an_address,
+    an_irm_silence,
     change,
     close_all,
     later,
@@ -58,6 +65,8 @@ def test_a_change_is_read_back_by_any_process(tmp_path: Path) -> None:
     change = LedgerChange(
         debts=(a_debt(2), a_debt(1)),
         leases=(a_lease(),),
+        irm_silences=(an_irm_silence(),),
+        hand_silences=(a_hand_silence(),),
         sightings={"GROUP1": a_sighting(), "GROUP2": Sighting()},
         addresses={"http://alertmanager": an_address()},
         attached={"GROUP3": START},
@@ -226,6 +235,30 @@ LEASE = st.builds(
     st.just(()),
     st.sampled_from(LeaseState),
 )
+OURS = st.lists(st.builds(OurSilence, TEXT, st.just((Matcher("a", "b"),)), TIME), max_size=2).map(tuple)
+IRM_SILENCE = st.builds(
+    IrmSilence,
+    st.sampled_from("abcd"),
+    TEXT,
+    TEXT,
+    TEXT,
+    TIME,
+    TIME,
+    state=st.sampled_from(IrmSilenceState),
+    silences=OURS,
+)
+HAND_SILENCE = st.builds(
+    HandSilence,
+    st.sampled_from("abcd"),
+    TEXT,
+    TEXT,
+    TEXT,
+    TEXT,
+    TIME,
+    TIME,
+    silences=OURS,
+    ended_at=st.none() | TIME,
+)
 SIGHTING = st.builds(Sighting, st.none() | TIME, st.none() | TIME, st.integers(0, 9))
 REFUSAL = st.none() | st.builds(Credentials, TIME, TEXT)
 
@@ -242,6 +275,8 @@ CHANGE = st.builds(
     LedgerChange,
     debts=st.lists(DEBT, max_size=3, unique_by=lambda debt: debt.id).map(tuple),
     leases=st.lists(LEASE, max_size=3, unique_by=lambda lease: lease.alert_group_id).map(tuple),
+    irm_silences=st.lists(IRM_SILENCE, max_size=2, unique_by=lambda one: one.alert_group_id).map(tuple),
+    hand_silences=st.lists(HAND_SILENCE, max_size=2, unique_by=lambda one: one.id).map(tuple),
     sightings=by_name(st.none() | SIGHTING),
     addresses=maybe(by_name(st.builds(Address, TIME, st.booleans(), st.booleans()))),
     attached=maybe(by_name(TIME)),

@@ -7,17 +7,20 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateTable
 
-from alertsync.models import LedgerChange
+from alertsync.models import Ledger, LedgerChange
 from alertsync.store import migrate, sqlite
-from alertsync.store.schema import metadata
-from tests.store.values import a_debt, a_store, url_of
+from alertsync.store.schema import debts, identity, metadata
+from tests.store.values import a_debt, a_store, an_irm_silence, url_of
+from tests.unit.clocks import START
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +65,23 @@ def test_the_newest_step_is_the_one_that_the_code_wants() -> None:
     scripts = ScriptDirectory(str(migrate.SCRIPTS))
     assert scripts.get_heads() == [migrate.HEAD]
     assert scripts.get_bases() == ["0001"]
+
+
+@pytest.mark.sqlite
+def test_a_database_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "alertsync.db"
+    sqlite.engine(path, create=True).dispose()
+    sqlite.use_wal(path)
+    with sqlite.engine(path).execution_options(**{sqlite.WRITING: True}).begin() as connection:
+        migrate.upgrade(connection, "0001")
+        connection.execute(insert(identity), {"id": 1, "generation": "g", "serial": 7, "fresh": False})
+        body = msgspec.json.encode(a_debt())
+        row = {"id": "debt-0001", "alert_group_id": "GROUP1", "made_at": START, "body": body}
+        connection.execute(insert(debts), row)
+    store = a_store(tmp_path)
+    assert store.ledger() == Ledger(debts=(a_debt(),))
+    store.commit(LedgerChange(irm_silences=(an_irm_silence(),)))
+    assert a_store(tmp_path).ledger() == Ledger(debts=(a_debt(),), irm_silences=(an_irm_silence(),))
 
 
 @pytest.mark.sqlite

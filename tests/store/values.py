@@ -19,8 +19,13 @@ from alertsync.models import (
     Debt,
     Decision,
     DecisionKind,
+    HandSilence,
+    IrmSilence,
+    IrmSilenceState,
     Lease,
     LeaseState,
+    Matcher,
+    OurSilence,
     Outcome,
     OwedAlert,
     Owing,
@@ -147,6 +152,39 @@ def a_lease(
 ) -> Lease:
     return Lease(
         name, "HighLatency", "run-1", START, until or START + timedelta(minutes=15), ("silence-1",), state
+    )
+
+
+def our_silence(name: str = "silence-1") -> OurSilence:
+    return OurSilence(name, (Matcher("alertname", "HighLatency"),), START + timedelta(hours=1))
+
+
+def an_irm_silence(name: str = "GROUP1", *, ended_at: datetime | None = None) -> IrmSilence:
+    return IrmSilence(
+        name,
+        "HighLatency",
+        "USER1",
+        "ann@example.org",
+        silenced_at=START,
+        made_at=START,
+        until=START + timedelta(hours=1),
+        state=IrmSilenceState.ENDED if ended_at else IrmSilenceState.FOLLOWED,
+        silences=() if ended_at else (our_silence(),),
+        ended_at=ended_at,
+    )
+
+
+def a_hand_silence(name: str = "hand-1", *, ended_at: datetime | None = None) -> HandSilence:
+    return HandSilence(
+        name,
+        "GROUP1",
+        "HighLatency",
+        "ann",
+        "known",
+        made_at=START,
+        ends_at=START + timedelta(hours=1),
+        silences=(our_silence(),),
+        ended_at=ended_at,
     )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
+from gunicorn.workers.gthread import ThreadWorker
 
 from alertsync.admission import MOMENT_SECONDS, Admission, is_probe
+from alertsync.worker import ProblemWorker
 from tests.unit.clocks import FakeTime
 
 
@@ -73,3 +77,15 @@ def test_a_whole_probe_is_taken_for_one(arrived: bytes) -> None:
 @pytest.mark.parametrize("arrived", OTHERS)
 def test_what_is_no_probe_or_may_make_its_thread_wait_queues(arrived: bytes) -> None:
     assert not is_probe(arrived)
+
+
+def test_no_thread_of_a_worker_computes_for_long_while_a_probe_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ThreadWorker, "init_process", lambda _: None)
+    before = sys.getswitchinterval()
+    worker = object.__new__(ProblemWorker)
+    try:
+        worker.init_process()
+        assert sys.getswitchinterval() == pytest.approx(0.001)
+    finally:
+        sys.setswitchinterval(before)
+        worker._probes.shutdown()

@@ -76,6 +76,9 @@ BAD = {
     "MAX_ACTIONS_PER_RUN": ["0", "-1"],
     "ALERT_LABELS": ["na-me", "1st", "__name__", "state", "fingerprint", "a b"],
     "TRUSTED_PROXIES": ["-1", "17", "all", "127.0.0.1"],
+    "WEBHOOK_EMAIL_ALLOWLIST": [",", "ana", "*", "@example.org", "*@*", "a b@example.org", "ana@@example.org", "ana@example.org;bob@example.org", "Ana <ana@example.org>"],
+    "WEBHOOK_MAX_SILENCE": ["59", "0", "-1", "for ever", "2592001", "nan"],
+    "WEBHOOK_STRANGERS": ["resolve", "true"],
     "LOG_LEVEL": ["loud"],
     "LOG_FORMAT": ["xml"],
 }  # fmt: skip
@@ -191,6 +194,11 @@ PAIRS = [
     pytest.param({"TRIGGER_TOKEN": "abc"}, "TRIGGER_TOKEN", id="a token that is hardly one"),
     pytest.param({"TRIGGER_TOKEN": "two words"}, "TRIGGER_TOKEN", id="a token of two words"),
     pytest.param({"TRIGGER_TOKEN_FILE": "/nowhere"}, "TRIGGER_TOKEN_FILE", id="a token file that is not there"),
+    pytest.param({"WEBHOOK_USERNAME": "irm"}, "WEBHOOK_PASSWORD", id="a webhook without a password"),
+    pytest.param({"WEBHOOK_PASSWORD": "pa55word"}, "WEBHOOK_USERNAME", id="a webhook without a user name"),
+    pytest.param({"WEBHOOK_USERNAME": "ir:m", "WEBHOOK_PASSWORD": "pa55word"}, "WEBHOOK_USERNAME", id="a colon in the webhook's user name"),
+    pytest.param({"WEBHOOK_USERNAME": "irm", "WEBHOOK_PASSWORD": "pw1"}, "WEBHOOK_PASSWORD", id="a password of the webhook that is hardly one"),
+    pytest.param({"WEBHOOK_USERNAME": "irm", "WEBHOOK_PASSWORD_FILE": "/nowhere"}, "WEBHOOK_PASSWORD_FILE", id="a password file of the webhook that is not there"),
     pytest.param({"GRAFANA_IRM_TOKEN": "t", "GRAFANA_IRM_TOKEN_FILE": "/x"}, "GRAFANA_IRM_TOKEN_FILE", id="a secret twice"),
     pytest.param({"ALERTMANAGER_KEY_FILE": "/dev/null"}, "ALERTMANAGER_CERT_FILE", id="a key without a certificate"),
     pytest.param({"ALERTMANAGER_CA_FILE": "/nowhere"}, "ALERTMANAGER_CA_FILE", id="a CA file that is not there"),
@@ -291,9 +299,34 @@ def test_the_policy_is_read_as_it_is_meant(monkeypatch: pytest.MonkeyPatch) -> N
     assert (settings.adopt_within, settings.history_retention) == (0, timedelta(days=3650))
 
 
+def test_whose_silences_are_followed_is_read_as_it_is_meant(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nobody = config.load()
+    assert (nobody.webhook.on, nobody.policy.silencers) == (False, frozenset())
+    assert (nobody.policy.max_silence, nobody.policy.strangers) == (timedelta(days=1), "ignore")
+    (tmp_path / "password").write_text("pass of irm\n")
+    settings = read(
+        monkeypatch,
+        WEBHOOK_USERNAME="irm",
+        WEBHOOK_PASSWORD_FILE=str(tmp_path / "password"),
+        WEBHOOK_EMAIL_ALLOWLIST=" Ana@Example.org, *@ops.example ,ana@example.org",
+        WEBHOOK_MAX_SILENCE="3600",
+        WEBHOOK_STRANGERS="Unsilence",
+    )
+    assert settings.webhook.on
+    assert settings.policy.silencers == {"ana@example.org", "*@ops.example"}
+    assert (settings.policy.max_silence, settings.policy.strangers) == (timedelta(hours=1), "unsilence")
+    assert set(settings.secrets) == {"pass of irm", basic("irm", "pass of irm")}
+    assert "pass of irm" not in repr(settings)
+
+
 ODD = {"REPAGE": "false", "RECONCILE_INTERVAL": "60"}
 GUARDED = {"WEB_USERNAME": "ana", "WEB_PASSWORD": "long enough?", "TRIGGER_TOKEN": "0123456789abcdef"}
 SHORT = {"RECONCILE_INTERVAL": "60", "WEB_USERNAME": "ana", "WEB_PASSWORD": "long enough"}
+LOOP = {"RECONCILE_INTERVAL": "60"}
+WEBHOOK = {**LOOP, "WEBHOOK_USERNAME": "irm", "WEBHOOK_PASSWORD": "long enough?"}
+ANA = {"WEBHOOK_EMAIL_ALLOWLIST": "ana@example.org"}
 WARNED = [
     pytest.param({"RECONCILE_INTERVAL": "60"}, "", id="nothing to say"),
     pytest.param({}, "the loop is off", id="debts are paid only when something triggers a run"),
@@ -305,6 +338,11 @@ WARNED = [
     pytest.param(SHORT, "WEB_PASSWORD has fewer than 12", id="a password that can be guessed"),
     pytest.param({"RECONCILE_INTERVAL": "60", "TRIGGER_TOKEN": "0123456789abcde"}, "TRIGGER_TOKEN has fewer than 16", id="a token that can be guessed"),
     pytest.param({"RECONCILE_INTERVAL": "60", **GUARDED}, "", id="what cannot be guessed"),
+    pytest.param({**WEBHOOK, **ANA}, "", id="a webhook, and somebody who may silence"),
+    pytest.param(WEBHOOK, "follows nobody's silences", id="a webhook, and nobody who may silence"),
+    pytest.param({**WEBHOOK, "WEBHOOK_STRANGERS": "unsilence"}, "ends every silence", id="nobody who may silence, and all others stopped"),
+    pytest.param({**LOOP, **ANA}, "WEBHOOK_EMAIL_ALLOWLIST has no effect", id="somebody who may silence, and no webhook"),
+    pytest.param({**WEBHOOK, **ANA, "WEBHOOK_PASSWORD": "long enough"}, "WEBHOOK_PASSWORD has fewer than 12", id="a password of the webhook that can be guessed"),
 ]  # fmt: skip
 
 
@@ -315,6 +353,14 @@ def test_what_is_hardly_meant_is_warned_of(
     found = config.warnings(read(monkeypatch, **variables))
     assert len(found) == bool(says)
     assert says in "".join(found)
+
+
+def test_a_heartbeat_without_the_loop_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = config.warnings(read(monkeypatch, IRM_HEARTBEAT_INTEGRATION_ID="C1"))
+    assert ["IRM_HEARTBEAT_INTEGRATION_ID" in one for one in found] == [False, True]
+    on = read(monkeypatch, IRM_HEARTBEAT_INTEGRATION_ID="C1", RECONCILE_INTERVAL="60")
+    assert config.warnings(on) == []
+    assert on.irm.heartbeat_integration_id == "C1"
 
 
 def test_only_a_service_that_nothing_guards_is_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,15 @@ class Watched:
         self.trouble: Exception | None = None
         self.affordable = True
         self.looks: list[float] = []
+        self.waiting: frozenset[str] = frozenset()
         self.watch = Watch(
-            self._look, lambda: self.affordable, self.time.clock, lambda: False, interval=5, min_gap=10
+            self._look,
+            lambda: self.affordable,
+            self.time.clock,
+            lambda: False,
+            interval=5,
+            min_gap=10,
+            waiting=lambda: self.waiting,
         )
         assert not self.watch.wants_run()
 
@@ -66,6 +73,20 @@ def test_a_silence_that_is_made_or_ended_calls_for_one_run_within_the_interval(n
     wanted = watched.within(30)
     assert len(wanted) == 1
     assert wanted[0] <= 2 + 5.2
+
+
+def test_an_event_that_waits_calls_for_one_run_also_where_alertmanager_cannot_be_asked() -> None:
+    watched = Watched()
+    watched.within(2)
+    watched.trouble = UpstreamError(
+        Reason.UNREACHABLE, "gone", upstream="alertmanager", operation="watch silences"
+    )
+    watched.waiting = frozenset({"e1"})
+    assert len(watched.within(30)) == 1, "what no run could handle does not call for another"
+    watched.waiting = frozenset({"e1", "e2"})
+    assert len(watched.within(30)) == 1
+    watched.waiting = frozenset()
+    assert watched.within(30) == []
 
 
 def test_silences_that_keep_changing_call_for_no_more_runs_than_the_gap_allows() -> None:

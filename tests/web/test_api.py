@@ -226,6 +226,71 @@ def test_a_plan_tells_what_would_be_done_and_does_nothing(world: Bench, client: 
     assert client.get("/api/v1/status").get_json()["last_run"] is None
 
 
+def silence_that_ended(world: Bench) -> str:
+    """Let an alert group be resolved by us, and its silence end while its alerts fire on."""
+    group = world.fire("Disk", "a", "b")
+    world.silence("Disk", minutes=5)
+    world.run()
+    world.pass_time(6 * 60)
+    return group.id
+
+
+def test_a_plan_lists_the_pages_that_it_would_send_again(world: Bench, client: FlaskClient) -> None:
+    group_id = silence_that_ended(world)
+    body = client.post("/api/v1/plan").get_json()
+    [page] = body["repages"]
+    assert (page["alert_group_id"], page["title"].strip(), page["receiver"]) == (group_id, "Disk", "oncall")
+    assert [alert["labels"]["instance"] for alert in page["alerts"]] == ["a", "b"]
+    assert page["debts"] == [client.get("/api/v1/debts").get_json()["items"][0]["id"]]
+    assert (page["action"], page["held"], body["repages_omitted"]) == ("repage", "dry_run", 0)
+    assert "are active in Alertmanager, and IRM does not know" in page["reason"]
+    assert world.posts() == 1, "Alertmanager's own"
+    assert client.get("/api/v1/plan").get_json()["repages"] == [page]
+
+
+def test_the_page_of_a_plan_lists_the_pages_that_it_would_send_again(
+    world: Bench, client: FlaskClient
+) -> None:
+    silence_that_ended(world)
+    page = client.get(client.post("/preview").headers["Location"]).get_data(as_text=True)
+    assert "Pages that are due again (1)" in page
+    assert "Would be paged again, were this not a dry run." in page
+    assert "to receiver oncall" in page
+    assert "Do it now" in page, "there is something to be done"
+    done = world.run()
+    assert world.posts() == 2
+    page = client.get(f"/runs/{done.run_id}").get_data(as_text=True)
+    assert "Pages that are due again" not in page
+    assert "Paged again" in page
+
+
+def test_the_page_of_a_run_says_that_repage_false_keeps_pages_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path) as world:
+        silence_that_ended(world)
+        world.restart(REPAGE="false")
+        done = world.run()
+        page = create_app(world.services).test_client().get(f"/runs/{done.run_id}").get_data(as_text=True)
+    assert "Nobody is paged: REPAGE=false keeps it back." in page
+
+
+def test_the_page_of_a_plan_tells_of_silences_in_irm_that_would_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, ON_SILENCED="silence") as world:
+        world.fire("Disk", "a")
+        silence = world.silence("Disk")
+        world.run()
+        world.alertmanager.expire(silence)
+        client = create_app(world.services).test_client()
+        page = client.get(client.post("/preview").headers["Location"]).get_data(as_text=True)
+        assert "Silences of alertsync in IRM (1)" in page
+        assert "Would be un-silenced in IRM, were this not a dry run." in page
+        [planned] = client.get("/api/v1/plan").get_json()["decisions"]
+    assert (planned["action"], planned["would"]) == ("none", "unsilence")
+
+
 def test_another_worker_shows_the_plan_that_this_one_made(world: Bench, client: FlaskClient) -> None:
     world.fire("Disk")
     assert client.get("/api/v1/plan").status_code == 404
@@ -267,6 +332,38 @@ def test_a_plan_that_cannot_be_made_says_why(world: Bench, client: FlaskClient, 
     refused = create_app(services).test_client().post("/api/v1/plan")
     assert refused.status_code == 503
     assert "GRAFANA_IRM_TOKEN" in refused.get_json()["detail"]
+
+
+def test_the_page_of_the_history_finds_what_is_rare_and_old_and_says_where_it_ends(
+    world: Bench, client: FlaskClient
+) -> None:
+    store = world.services.store
+    rare = action(ActionKind.REPAGE, Outcome.POSTED, "IRARE", reason="the needle")
+    common = tuple(action(ActionKind.RESOLVE, Outcome.RESOLVED, f"I{one}") for one in range(60))
+    store.save_run(run(1, status=RunStatus.FAILED, actions=(rare,)))
+    store.save_run(run(2, actions=common))
+    store.save_run(run(3, status=RunStatus.RUNNING, started_at=START - timedelta(days=1), ended_at=None))
+    for query in ("kind=repage", "outcome=posted", "q=NEEDLE+rare"):
+        page = client.get(f"/history?list=actions&{query}").get_data(as_text=True)
+        assert "Disk of IRARE" in page
+        assert "Disk of I1<" not in page
+        assert "There are no older ones like that among those that are kept." in page
+    page = client.get("/history?list=actions").get_data(as_text=True)
+    assert ("Older</a>" in page, "Disk of IRARE" in page) == (True, False)
+    assert "Nothing matches" in client.get("/history?list=actions&q=no+such").get_data(as_text=True)
+    for status, shown in (("", {1, 2, 3}), ("something", {1, 3}), ("failed", {1}), ("interrupted", {3})):
+        page = client.get(f"/history?status={status}").get_data(as_text=True)
+        assert {number for number in (1, 2, 3) if f'href="/runs/{run(number).run_id}"' in page} == shown
+
+
+def test_a_list_of_a_store_that_cannot_be_used_says_so(world: Bench, client: FlaskClient) -> None:
+    world.run()
+    for one in world.services.settings.state_dir.glob("alertsync.db*"):
+        one.unlink()
+    (world.services.settings.state_dir / "alertsync.db").mkdir()
+    for path in ("/history", "/owed"):
+        client.get(path)
+        assert "This list may lack entries" in client.get(path).get_data(as_text=True)
 
 
 # --- Filters of the history -------------------------------------------------------------------------------

@@ -9,7 +9,17 @@ import pytest
 
 from alertsync import bootstrap, metrics
 from alertsync.errors import StoreDegradedError
-from alertsync.models import Brake, Credentials, LedgerChange, OwedAlert, Owing, Requests
+from alertsync.models import (
+    Brake,
+    Counters,
+    Credentials,
+    IrmHeartbeat,
+    LedgerChange,
+    OwedAlert,
+    Owing,
+    Requests,
+    Standing,
+)
 from alertsync.web import create_app
 from tests.docs import settings
 from tests.unit.clocks import START
@@ -109,6 +119,19 @@ def test_a_token_that_may_not_act_is_said_in_the_words_of_irm(tmp_path: Path) ->
     assert shown.attention()["cannot_act"] == refusal
     assert refusal in shown.page()
     assert "\nalertsync_credentials_can_act 0.0\n" in shown.metrics()
+
+
+def test_a_heartbeat_that_irm_did_not_take_is_said_while_one_is_asked_for(tmp_path: Path) -> None:
+    problem = "Grafana IRM: the integration CTYPO has no heartbeat, or is gone"
+    shown = Shown(tmp_path, IRM_HEARTBEAT_INTEGRATION_ID="CTYPO")
+    store = shown.services.store
+    standing = Standing(
+        last=None, counters=Counters(runs=1), heartbeat=IrmHeartbeat(failed=1, problem=problem)
+    )
+    store.end_run(run(), standing, Requests())
+    assert shown.attention()["heartbeat"] == problem
+    assert problem in shown.page()
+    assert Shown(tmp_path).attention()["heartbeat"] == ""
 
 
 def test_owed_pages_are_listed_with_their_ends_and_those_that_are_due_first(tmp_path: Path) -> None:

@@ -153,6 +153,11 @@ ASKED = {
     "GET /api/v1/runs/nobody": 404,
     "GET /api/v1/actions": 200,
     "GET /api/v1/debts?state=all": 200,
+    "GET /api/v1/silences?state=all": 200,
+    "GET /api/v1/silences?limit=0": 400,
+    "POST /api/v1/silences": 415,
+    "DELETE /api/v1/silences/nobody": 404,
+    "POST /webhook": 404,
     "GET /api/v1/alert-groups/nobody": 404,
     "GET /static/no-such-file": 404,
     "GET /api/v1/openapi.json": 200,
@@ -174,6 +179,24 @@ def test_a_run_and_an_explanation_are_as_the_document_says(world: Bench, full: F
         answer = full.get(f"/api/v1/alert-groups/{group.id}")
         assert answer.status_code == 200
         fits(full, answer, "GET /api/v1/alert-groups/{alert_group_id}")
+
+
+def test_silences_that_are_made_listed_and_ended_are_as_the_document_says(
+    world: Bench, full: FlaskClient
+) -> None:
+    wanted = {"alert_group_id": world.group("Net").id, "duration": 3600, "comment": "db migration"}
+    made = full.post("/api/v1/silences", json=wanted)
+    assert made.status_code == 201
+    fits(full, made, "POST /api/v1/silences")
+    fits(full, full.get("/api/v1/silences"), "GET /api/v1/silences")
+    path = f"/api/v1/silences/{made.get_json()['silence']['id']}"
+    for _ in range(2):
+        ended = full.delete(path)
+        assert ended.status_code == 200
+        fits(full, ended, f"DELETE {path}")
+    refused = full.post("/api/v1/silences", json={**wanted, "alert_group_id": world.group("Disk").id})
+    assert refused.status_code == 409
+    fits(full, refused, "POST /api/v1/silences")
 
 
 def fits(client: FlaskClient, answer: TestResponse, name: str) -> None:

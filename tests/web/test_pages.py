@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -22,12 +22,15 @@ from alertsync.models import (
     Silence,
     Summary,
 )
-from alertsync.store import Page
+from alertsync.store import Store
 from alertsync.web.attention import Attention, Engaged, Owed
-from alertsync.web.pages import chart, decisions, owed, past, phrases, places, story, words
+from alertsync.web.pages import chart, decisions, owed, phrases, places, story, words
 from alertsync.web.pages.verdict import Facts, Tone, verdict
-from tests.unit.clocks import START
+from tests.unit.clocks import START, FakeTime
 from tests.unit.ledgers import action, debt, decision, lease, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOTHING = Attention("", "", "", (), 0, 0, 0, (), more=False)
 
@@ -129,6 +132,7 @@ WRONG = [
     (facts(last=summary(RunStatus.PARTIAL)), Tone.WARN, "Partial"),
     (facts(attention(degraded="disk full")), Tone.BAD, "Degraded"),
     (facts(attention(cannot_act="no")), Tone.BAD, "Cannot act"),
+    (facts(attention(heartbeat="HTTP 500")), Tone.WARN, "Unheard"),
     (facts(attention(brakes=(Engaged("gone_ratio", "many", "curl"),))), Tone.WARN, "Braked"),
     (facts(attention(mode="DRY_RUN is on"), dry_run=True), Tone.WATCH, "Dry run"),
     (facts(attention(mode="REPAGE=false"), repage=False), Tone.WARN, "No pages"),
@@ -175,7 +179,7 @@ def a_run() -> Any:
     return run(
         decisions=(
             decision("I1", inconsistent=True, members=(member(1), member(2)), silences=(silence,)),
-            decision("I2", inconsistent=True, held=Held.DRY_RUN),
+            decision("I2", inconsistent=True, held=Held.DRY_RUN, would=ActionKind.RESOLVE),
             decision("I3", DecisionKind.CONSISTENT, members=(member(3, AlertStatus.ACTIVE, team="db"),)),
         ),
         actions=(action(ActionKind.RESOLVE, Outcome.RESOLVED, "I1", note="written"),),
@@ -183,13 +187,13 @@ def a_run() -> Any:
 
 
 def ids(wanted: decisions.Wanted) -> set[str]:
-    return {one.id for one in decisions.listing(a_run(), wanted, Policy()).rows}
+    return {one.id for one in decisions.listing(a_run(), wanted).rows}
 
 
 def test_inconsistencies_are_shown_first_and_the_others_are_a_click_away() -> None:
     assert ids(decisions.Wanted()) == {"I1", "I2"}
     assert ids(decisions.Wanted(show="left")) == {"I3"}
-    assert decisions.listing(a_run(), decisions.Wanted(), Policy()).shows == {
+    assert decisions.listing(a_run(), decisions.Wanted()).shows == {
         "inconsistent": 2,
         "left": 1,
         "all": 3,
@@ -215,23 +219,75 @@ def test_a_filter_takes_one_decision() -> None:
 
 
 def test_labels_that_all_alerts_share_stand_for_them() -> None:
-    (row,) = (one for one in decisions.listing(a_run(), decisions.Wanted(), Policy()).rows if one.id == "I1")
+    (row,) = (one for one in decisions.listing(a_run(), decisions.Wanted()).rows if one.id == "I1")
     assert row.labels == (("alertname", "Disk"),)
     assert row.member_count == 2
 
 
 def test_what_was_done_would_be_done_and_is_left_is_said() -> None:
-    rows = {
-        one.id: one.done for one in decisions.listing(a_run(), decisions.Wanted(show="all"), Policy()).rows
-    }
-    assert rows["I1"].text == "Resolved, with a note."
+    rows = {one.id: one.done for one in decisions.listing(a_run(), decisions.Wanted(show="all")).rows}
+    assert rows["I1"].text == f"Resolved by alertsync at {words.utc(START)}, with a note."
     assert rows["I2"].text == "Would be resolved in IRM, were this not a dry run."
     assert rows["I3"].text == "Nothing to do: both say that it fires."
 
 
+@pytest.mark.parametrize(
+    ("outcome", "state", "said"),
+    [
+        (Outcome.RESOLVED, "firing", "Was firing in IRM when the run looked"),
+        (Outcome.ALREADY_RESOLVED, "firing", "Was firing in IRM when the run looked"),
+        (Outcome.SILENCED, "firing", "Was firing in IRM when the run looked"),
+        (Outcome.UNSILENCED, "silenced", "Was silenced in IRM when the run looked"),
+        (Outcome.DELETED, "acknowledged", "Was acknowledged in IRM when the run looked"),
+        (Outcome.SILENCED, "silenced", "Silenced in IRM"),
+        (Outcome.FAILED, "firing", "Firing in IRM"),
+        (Outcome.CANCELLED, "firing", "Firing in IRM"),
+        (None, "firing", "Firing in IRM"),
+    ],
+)
+def test_an_alert_group_that_was_acted_upon_is_not_said_to_be_as_it_was(
+    outcome: Outcome | None, state: str, said: str
+) -> None:
+    done = action(ActionKind.RESOLVE, outcome) if outcome else None
+    shown = decisions.row(decision("I1", state=state, inconsistent=True), done)
+    assert shown.state == said
+
+
+def test_what_is_remembered_of_an_alert_group_tells_what_was_done_about_it(tmp_path: Path) -> None:
+    store = Store(tmp_path, tmp_path, FakeTime().clock, retention=timedelta(days=30))
+    told = story.of(None, story.remembered(store, a_run(), "I1", 10), Policy(), START)
+    assert told.state == "Was firing in IRM when the run looked"
+    assert not told.resolved
+    assert told.row is not None
+    assert told.row.done.text.startswith("Resolved by alertsync at")
+
+
+def test_what_becomes_of_our_silences_in_irm_is_told_apart() -> None:
+    dry: dict[str, Any] = {"state": "silenced", "held": Held.DRY_RUN}
+    planned = run(
+        dry_run=True,
+        decisions=(
+            decision("I1", would=ActionKind.SILENCE, inconsistent=True, held=Held.DRY_RUN),
+            decision("I2", would=ActionKind.SILENCE, **dry),
+            decision("I3", DecisionKind.CONSISTENT, would=ActionKind.UNSILENCE, **dry),
+            decision("I4", would=ActionKind.RESOLVE, inconsistent=True, **dry),
+        ),
+    )
+    assert [(one.id, one.done.text) for one in decisions.mirrored(planned)] == [
+        ("I2", "Would be kept silenced in IRM, were this not a dry run."),
+        ("I3", "Would be un-silenced in IRM, were this not a dry run."),
+    ]
+
+
+def test_a_dry_run_of_an_older_version_is_shown_as_far_as_it_tells() -> None:
+    old = run(decisions=(decision("I1", inconsistent=True, held=Held.DRY_RUN),))
+    (row,) = decisions.listing(old, decisions.Wanted()).rows
+    assert row.done.text == "Would be acted upon, were this not a dry run."
+
+
 def test_many_alert_groups_come_in_pages_and_a_page_behind_the_last_is_the_last() -> None:
     many = run(decisions=tuple(decision(f"I{number}", inconsistent=True) for number in range(120)))
-    last = decisions.listing(many, decisions.Wanted(page=99), Policy())
+    last = decisions.listing(many, decisions.Wanted(page=99))
     assert (last.page, last.pages, last.found) == (3, 3, 120)
     assert len(last.rows) == 120 - 2 * decisions.PAGE
 
@@ -302,26 +358,6 @@ def test_what_cannot_wait_stands_first_and_then_what_ends_soonest() -> None:
     assert [one.alert_group_id for one in listed.due] == ["I5", "I4"]
     assert [one.alert_group_id for one in listed.waiting] == ["I2", "I1", "I3"]
     assert [one.alert_group_id for one in listed.over] == ["I6"]
-
-
-def test_a_list_is_looked_through_for_what_is_wanted_and_says_how_far() -> None:
-    def read(limit: int, before: str | None) -> Page[int]:
-        start = int(before or 0)
-        return Page(tuple(range(start, start + limit)), str(start + limit))
-
-    found = past.look_through(read, lambda number: number % 10 == 0, None)
-    assert found.items == tuple(range(0, 500, 10))
-    assert (found.looked, found.next) == (500, "500")
-    assert past.look_through(read, lambda number: number < 0, None).looked == 2000
-
-
-def test_runs_with_nothing_to_tell_are_left_out_unless_they_are_wanted() -> None:
-    quiet, telling = summary(), summary(inconsistencies_found=1)
-    assert not past.WantedRuns()(quiet)
-    assert past.WantedRuns()(telling)
-    assert past.WantedRuns()(summary(RunStatus.FAILED))
-    assert past.WantedRuns("")(quiet)
-    assert not past.WantedRuns("failed")(quiet)
 
 
 def test_the_chart_draws_runs_in_the_order_of_time_up_to_round_numbers() -> None:

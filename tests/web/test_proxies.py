@@ -63,7 +63,7 @@ def test_a_trusted_proxy_says_who_asks_and_for_what_address(tmp_path: Path) -> N
     assert behind.ask("/reconcile", **NGINX, **HTML).headers["Location"] == "/alertsync/"
     page = behind.ask("/", **NGINX, **HTML).get_data(as_text=True)
     assert 'action="/alertsync/reconcile"' in page
-    assert 'href="/alertsync/static/style.css"' in page
+    assert 'href="/alertsync/static/style.css?v=' in page
     assert behind.seen() == ("10.0.0.1", "http://localhost/reconcile")  # as a probe, which comes past it
 
 

@@ -25,6 +25,14 @@ from alertsync.web.answers.runs import (
     RunList,
     Silence,
 )
+from alertsync.web.answers.silences import (
+    Origin,
+    OwnSilence,
+    OwnSilenceList,
+    Receipt,
+    SilenceDone,
+    SilenceState,
+)
 from alertsync.web.answers.status import (
     Index,
     LastSeen,
@@ -55,12 +63,18 @@ __all__ = [
     "Loop",
     "Member",
     "Mode",
+    "Origin",
+    "OwnSilence",
+    "OwnSilenceList",
     "Readiness",
+    "Receipt",
     "Run",
     "RunBegun",
     "RunList",
     "Seen",
     "Silence",
+    "SilenceDone",
+    "SilenceState",
     "Status",
     "UnreadableDelivery",
     "Upstreams",

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from alertsync import models
-from alertsync.models import Action, Lease, Sighting
+from alertsync.models import Action, HandledEvent, Lease, Sighting
 from alertsync.web.answers.runs import Decision
+from alertsync.web.answers.silences import OwnSilence
 
 
 class AlertGroup(msgspec.Struct, frozen=True):
@@ -68,7 +69,10 @@ class Debt(models.Debt, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Why an alert group is decided as it is, and all that this rests on."""
+    """Why an alert group is decided as it is, and all that this rests on.
+
+    `silences` are those of ours in Alertmanager for it, `events` what IRM's webhooks told about it, received last first.
+    """
 
     alert_group: AlertGroup
     decision: Decision | None
@@ -78,6 +82,8 @@ class Explanation(msgspec.Struct, frozen=True):
     lease: Lease | None
     sighting: Sighting | None
     actions: tuple[Action, ...]
+    silences: tuple[OwnSilence, ...]
+    events: tuple[HandledEvent, ...]
 
 
 class DebtList(msgspec.Struct, frozen=True):

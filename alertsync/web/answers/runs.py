@@ -6,7 +6,17 @@ from datetime import datetime
 
 import msgspec
 
-from alertsync.models import Action, ActionKind, AlertStatus, Brake, DecisionKind, Held, RunStatus, Summary
+from alertsync.models import (
+    Action,
+    ActionKind,
+    AlertStatus,
+    Brake,
+    DecisionKind,
+    Held,
+    PlannedRepage,
+    RunStatus,
+    Summary,
+)
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -31,7 +41,8 @@ class Member(msgspec.Struct, frozen=True):
 class Decision(msgspec.Struct, frozen=True):
     """What an alert group is, why, and what is done about it.
 
-    `held` says why an inconsistent one is left alone, "" if it is not. `absent` are fingerprints that IRM was told of
+    `held` says why an inconsistent one is left alone, "" if it is not; `would` is the action that this keeps back.
+    `absent` are fingerprints that IRM was told of
     and Alertmanager does not hold. `silenced_until` is when the first of its alerts speaks again.
     """
 
@@ -46,6 +57,7 @@ class Decision(msgspec.Struct, frozen=True):
     inconsistent: bool
     action: ActionKind
     held: Held
+    would: ActionKind
     silenced_until: datetime | None
     members: tuple[Member, ...]
     absent: tuple[str, ...]
@@ -53,7 +65,11 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A run with its decisions and actions; `decisions_omitted` counts decisions that are not kept."""
+    """A run with its decisions and actions; `decisions_omitted` counts decisions that are not kept.
+
+    `repages` are the pages that it was to send again, of a dry run those that it would have sent; `repages_omitted`
+    counts those beyond the first hundred.
+    """
 
     status: RunStatus
     message: str
@@ -72,6 +88,8 @@ class Run(msgspec.Struct, frozen=True):
     actions: tuple[Action, ...]
     decisions: tuple[Decision, ...]
     decisions_omitted: int
+    repages: tuple[PlannedRepage, ...]
+    repages_omitted: int
 
 
 class RunBegun(msgspec.Struct, frozen=True):

@@ -85,6 +85,11 @@ def document(addresses: Map, root: str, *, guarded: bool) -> dict[str, Any]:
                     "scheme": "bearer",
                     "description": "For scripts: the token of the settings.",
                 },
+                "webhook": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "For IRM: the user name and the password of its webhook, which open that one address.",
+                },
             },
         },
     }

@@ -20,9 +20,12 @@ _PROBLEMS = {
     "403": ("Forbidden", "A page of another site made a browser send this."),
     "404": ("NotFound", "It is not there, or not kept any more."),
     "405": ("MethodNotAllowed", "The header Allow names the methods that there are."),
-    "409": ("Busy", "Another run goes on. Retry-After says when to try again."),
+    "409": (
+        "Conflict",
+        "Another run goes on: Retry-After says when to try again. Without it: not as things stand; `detail` says why.",
+    ),
     "413": ("TooLarge", "The body is too large."),
-    "415": ("UnsupportedMediaType", "The body is no JSON; there should be none."),
+    "415": ("UnsupportedMediaType", "The body is not of the type that is wanted."),
     "429": (
         "TooManyAttempts",
         "Too many attempts to get in have failed. Retry-After says when to try again.",
@@ -42,6 +45,21 @@ NO_BODY = {
     "required": False,
     "content": {_JSON: {"schema": {"type": "object", "maxProperties": 0}}},
 }
+
+
+def body(schema: str, description: str) -> Described:
+    """Describe a body that is wanted."""
+    return {"description": description, "required": True, "content": content(schema)}
+
+
+def form(schema: str) -> Described:
+    """Describe what a form sends."""
+    kind = "application/x-www-form-urlencoded"
+    return {
+        "description": "What the form of the page sends.",
+        "required": True,
+        "content": {kind: {"schema": ref(schema)}},
+    }
 
 
 def problem_answers() -> Described:
@@ -146,6 +164,13 @@ def trigger(
     begun = {**content("RunBegun"), **{kind: one for kind, one in said.items() if kind == "text/plain"}}
     found["responses"]["202"] = {"description": "The run goes on.", "headers": headers, "content": begun}
     return {**found, "requestBody": NO_BODY}
+
+
+def created(found: Described) -> Described:
+    """Describe that an operation answers with 201."""
+    answers = found["responses"]
+    answers["201"] = {**answers.pop("200"), "description": "It is there."}
+    return found
 
 
 def page(name: str, summary: str, *parameters: Described, problems: Sequence[int] = (400,)) -> Described:

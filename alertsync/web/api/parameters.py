@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from alertsync.models import ActionKind, Brake, DecisionKind, Outcome, RunStatus
 from alertsync.web import queries
 from alertsync.web.history import TRIGGERS
-from alertsync.web.pages import decisions, past
+from alertsync.web.pages import asked, decisions
 from alertsync.web.reconcile import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ IF_NONE_MATCH = {
     "description": "The `ETag` of an answer that you have; 304 says that it still holds.",
     "schema": {"type": "string"},
 }
+SILENCE_PATH = _path("silence_id", "The id of a silence of ours: `id` in the list, or Alertmanager's.", _ID)
 RUN_PATH = _path("run_id", "The id of a run.", _ID)
 ALERT_GROUP_PATH = _path("alert_group_id", "IRM's id of an alert group.", _ID)
 FILE_PATH = _path("filename", "The name of a file.", {"type": "string", "minLength": 1})
@@ -62,6 +63,11 @@ STATE = _query(
     "`open`: debts of which something is still owed; `all`: those that are over too.",
     {**_words(("open", "all")), "default": "open"},
 )
+SILENCE_STATE = _query(
+    "state",
+    "`open`: silences that may still hold, or are to hold; `all`: those that are over too.",
+    {**_words(("open", "all")), "default": "open"},
+)
 DECIDED_BY = _query("run_id", "The run whose decisions to give; the last one if it is absent.", _ID)
 DECISION = _query("decision", "Only decisions that say so.", _words(DecisionKind))
 INCONSISTENT = _query("inconsistent", "Only about alert groups that are inconsistent, or are not.", _FLAG)
@@ -82,15 +88,21 @@ SHOWN = (
     _query("q", "Only with these words in the title, a label, the id or a silence.", {"type": "string"}),
     _query("page", "The number of the page.", {"type": "integer", "minimum": 1, "maximum": 999_999}),
 )
+DONE = (_query("done", "`made`: say that its silence was made.", _words(("", "made"))),)
+OWN = (
+    _query("show", "`all`: what is over, too.", _words(("open", "all"))),
+    _query("done", "`ended`: say that a silence was ended.", _words(("", "ended"))),
+    _query("before", "Where the page before of what IRM told ended.", _CURSOR),
+)
 OWING = (
     _query("show", "`all`: what is over, too.", _words(("open", "all"))),
     _query("before", "Where the page before ended.", _CURSOR),
 )
 PAST = (
     _query("list", "What to list.", _words(("runs", "actions"))),
-    _query("status", "Only runs that stand so; empty for all.", _words(past.STATUSES)),
-    _query("kind", "Only actions of this kind; empty for all.", _words(past.KINDS)),
-    _query("outcome", "Only actions that ended so; empty for all.", _words(past.OUTCOMES)),
+    _query("status", "Only runs that stand so; empty for all.", _words(asked.STATUSES)),
+    _query("kind", "Only actions of this kind; empty for all.", _words(asked.KINDS)),
+    _query("outcome", "Only actions that ended so; empty for all.", _words(asked.OUTCOMES)),
     _query("q", "Only actions with these words.", {"type": "string"}),
     _query("before", "Where the page before ended.", _CURSOR),
 )

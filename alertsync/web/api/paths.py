@@ -7,6 +7,7 @@ from alertsync.web.api.operations import (
     NO_BODY,
     Described,
     content,
+    form,
     leading,
     operation,
     page,
@@ -14,11 +15,13 @@ from alertsync.web.api.operations import (
     text,
     trigger,
 )
+from alertsync.web.api.silence_paths import SILENCES
 
 TAGS = {
     "State": "How things stand, and what was decided.",
     "Runs": "What starts a run, or shows what one would do.",
     "History": "What was done and is owed, newest first, page by page.",
+    "Silences": "Silences in Alertmanager that are ours: they follow those of people in IRM, or were asked for here.",
     "Alerts": "What both systems say.",
     "Operation": "For probes and for Prometheus; open to all.",
     "Pages": "For people, in a browser.",
@@ -192,7 +195,33 @@ _PAGES: dict[str, Described] = {
         "alert-group-page",
         "The story of one alert group",
         take.ALERT_GROUP_PATH,
+        *take.DONE,
         problems=(400, 404, 503),
+    ),
+    "GET /silences": page("silences-page", "The silences that are ours, and what IRM told", *take.OWN),
+    "POST /silences": leading(
+        {
+            **page(
+                "silence-form",
+                "What the form of an alert group asks for",
+                problems=(400, 403, 404, 409, 413, 415, 500, 502, 503),
+            ),
+            "requestBody": form("SilenceWanted"),
+        },
+        303,
+        "The page of the alert group.",
+    ),
+    "POST /silences/{silence_id}/end": leading(
+        {
+            **page(
+                "end-silence-form",
+                "What the button of a silence asks for",
+                take.SILENCE_PATH,
+                problems=(400, 403, 404, 409, 413, 415, 500, 502, 503),
+            ),
+        },
+        303,
+        "The page of the silences.",
     ),
     "POST /preview": leading(
         {
@@ -220,5 +249,13 @@ _PAGES: dict[str, Described] = {
     ),
 }
 
-OPERATIONS: dict[str, Described] = {**_STATE, **_RUNS, **_HISTORY, **_ALERTS, **_OPERATION, **_PAGES}
+OPERATIONS: dict[str, Described] = {
+    **_STATE,
+    **_RUNS,
+    **_HISTORY,
+    **SILENCES,
+    **_ALERTS,
+    **_OPERATION,
+    **_PAGES,
+}
 """Every operation, by "METHOD /path"."""

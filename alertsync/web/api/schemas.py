@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect as shapes
 
-from alertsync.web import answers
+from alertsync.web import answers, irm_events, silencing
+from alertsync.web.api import silences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +27,9 @@ _ANSWERS = (
     answers.ActionList,
     answers.DebtList,
     answers.Explanation,
+    answers.OwnSilenceList,
+    answers.SilenceDone,
+    answers.Receipt,
     answers.Alerts,
     answers.LastDecisions,
 )
@@ -51,6 +55,77 @@ _PROBLEM = {
 _DOCUMENT = {"title": "Document", "description": "An OpenAPI document, version 3.1.", "type": "object"}
 
 
+_ID = {"type": "string", "pattern": silences.ID}
+_SILENCE_WANTED = {
+    "title": "SilenceWanted",
+    "description": "A silence to be made; `duration` in seconds.",
+    "type": "object",
+    "properties": {
+        "alert_group_id": _ID,
+        "duration": {
+            "type": "integer",
+            "minimum": silencing.LEAST_SECONDS,
+            "maximum": silencing.MOST_SECONDS,
+        },
+        "comment": {**_TEXT, "pattern": silences.SOMETHING, "maxLength": silencing.MOST_COMMENT},
+    },
+    "required": ["alert_group_id", "duration", "comment"],
+    "additionalProperties": False,
+}
+_NAME = {"anyOf": [{**_TEXT, "maxLength": irm_events.MOST_CHARACTERS}, {"type": "null"}]}
+_MAYBE_TEXT = {"anyOf": [_TEXT, {"type": "null"}]}
+_MOMENT = {**_TEXT, "format": "date-time"}
+_MAYBE_MOMENT = {"anyOf": [_MOMENT, {"type": "null"}]}
+_KIND = {**_TEXT, "minLength": 1, "maxLength": irm_events.MOST_CHARACTERS}
+_DELIVERED = {
+    "title": "Delivered",
+    "description": "What is read of a delivery of IRM. `event.until` is null for ever; `user` is null where nobody did it.",
+    "type": "object",
+    "properties": {
+        "event": {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": {
+                        "type": {"type": "string", "enum": [irm_events.BEGINS]},
+                        "time": _MOMENT,
+                        "until": _MAYBE_MOMENT,
+                    },
+                    "required": ["type", "time", "until"],
+                },
+                {
+                    "type": "object",
+                    "properties": {
+                        "type": {**_KIND, "not": {"enum": [irm_events.BEGINS]}},
+                        "time": _MAYBE_MOMENT,
+                        "until": _MAYBE_MOMENT,
+                    },
+                    "required": ["type"],
+                },
+            ]
+        },
+        "user": {
+            "anyOf": [
+                {"type": "object", "properties": {"id": _NAME, "username": _NAME, "email": _NAME}},
+                {"type": "null"},
+            ]
+        },
+        "alert_group": {
+            "type": "object",
+            "properties": {
+                "id": _ID,
+                "title": _MAYBE_TEXT,
+                "permalinks": {
+                    "anyOf": [{"type": "object", "properties": {"web": _MAYBE_TEXT}}, {"type": "null"}]
+                },
+            },
+            "required": ["id"],
+        },
+    },
+    "required": ["event", "user", "alert_group"],
+}
+
+
 def components() -> dict[str, Any]:
     """Give every schema by its name."""
     _, made = msgspec.json.schema_components(_ANSWERS, ref_template=_REF)
@@ -59,7 +134,8 @@ def components() -> dict[str, Any]:
     for schema in made.values():
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"]).replace("None", "null")
-    return {**made, "Problem": _PROBLEM, "Document": _DOCUMENT}
+    ours = (_PROBLEM, _DOCUMENT, _SILENCE_WANTED, _DELIVERED)
+    return {**made, **{str(schema["title"]): schema for schema in ours}}
 
 
 def _complete(schema: dict[str, Any], shape: shapes.StructType) -> None:

@@ -5,15 +5,52 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from alertsync.models import DecisionKind
+import msgspec
+
+from alertsync.models import ActionKind, DecisionKind, Outcome, RunStatus
+from alertsync.store import WantedActions, WantedRuns
 from alertsync.web import queries
-from alertsync.web.pages import decisions, past
+from alertsync.web.pages import decisions
 from alertsync.web.problems import ProblemError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from flask import Request
 
+STATUSES = ("something", "", *(one.value for one in RunStatus))
+"""Which runs can be asked for: those with something to tell, every one, or those that stand so."""
+KINDS = ("", *(one.value for one in ActionKind if one is not ActionKind.NONE))
+OUTCOMES = ("", *(one.value for one in Outcome))
 _MOST_CHARACTERS = 200
+_MOST_WORDS = 20
+
+
+class Runs(msgspec.Struct, frozen=True):
+    """Which runs are asked for: one of `STATUSES`."""
+
+    status: str
+
+    def wanted(self, dead_before: datetime) -> WantedRuns:
+        """Ask the store; a run that goes on since before `dead_before` was interrupted."""
+        named = RunStatus(self.status) if self.status not in ("", "something") else None
+        return WantedRuns(status=named, telling=self.status == "something", dead_before=dead_before)
+
+
+class Actions(msgspec.Struct, frozen=True):
+    """Which actions are asked for: by kind and outcome, "" for all, and by words."""
+
+    kind: str = ""
+    outcome: str = ""
+    q: str = ""
+
+    def wanted(self) -> WantedActions:
+        """Ask the store."""
+        return WantedActions(
+            kind=ActionKind(self.kind) if self.kind else None,
+            outcome=Outcome(self.outcome) if self.outcome else None,
+            words=tuple(self.q.split()[:_MOST_WORDS]),
+        )
 
 
 def decisions_wanted(request: Request) -> decisions.Wanted:
@@ -28,16 +65,16 @@ def decisions_wanted(request: Request) -> decisions.Wanted:
     )
 
 
-def runs_wanted(request: Request) -> past.WantedRuns:
+def runs_asked(request: Request) -> Runs:
     """Read which runs to show."""
-    return past.WantedRuns(queries.choice(request, "status", *past.STATUSES))
+    return Runs(queries.choice(request, "status", *STATUSES))
 
 
-def actions_wanted(request: Request) -> past.WantedActions:
+def actions_asked(request: Request) -> Actions:
     """Read which actions to show."""
-    return past.WantedActions(
-        kind=queries.choice(request, "kind", *past.KINDS),
-        outcome=queries.choice(request, "outcome", *past.OUTCOMES),
+    return Actions(
+        kind=queries.choice(request, "kind", *KINDS),
+        outcome=queries.choice(request, "outcome", *OUTCOMES),
         q=text(request, "q"),
     )
 

@@ -17,7 +17,7 @@ from alertsync.web.pages.verdict import Tone
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from alertsync.models import Action, Decision, Policy, Run
+    from alertsync.models import Action, Decision, Run
 
 PAGE = 50
 SHOWS = {"inconsistent": "Inconsistent", "left": "Left alone", "all": "All"}
@@ -37,7 +37,10 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """An alert group. `labels` are those that all its members share; `more_members` counts those that are not shown."""
+    """An alert group. `labels` are those that all its members share; `more_members` counts those that are not shown.
+
+    `state` says in words how it stands, or stood, in IRM.
+    """
 
     id: str
     title: str
@@ -71,7 +74,7 @@ class Listing(msgspec.Struct, frozen=True):
     kinds: tuple[tuple[str, str, int], ...]
 
 
-def listing(run: Run, wanted: Wanted, policy: Policy) -> Listing:
+def listing(run: Run, wanted: Wanted) -> Listing:
     """Choose what is wanted from the decisions of a run: inconsistencies first, and the newest alert group of each."""
     done = {action.alert_group_id: action for action in run.actions}
     shows = dict.fromkeys(SHOWS, 0)
@@ -92,7 +95,7 @@ def listing(run: Run, wanted: Wanted, policy: Policy) -> Listing:
     pages = max(-(-len(found) // PAGE), 1)
     page = min(wanted.page, pages)
     return Listing(
-        rows=tuple(row(one, done, policy) for one in found[(page - 1) * PAGE : page * PAGE]),
+        rows=tuple(row(one, done.get(one.alert_group.id)) for one in found[(page - 1) * PAGE : page * PAGE]),
         found=len(found),
         page=page,
         pages=pages,
@@ -103,25 +106,35 @@ def listing(run: Run, wanted: Wanted, policy: Policy) -> Listing:
     )
 
 
-def row(one: Decision, done: Mapping[str, Action], policy: Policy) -> Row:
-    """Show a decision."""
+def row(one: Decision, action: Action | None) -> Row:
+    """Show a decision, and what came of it where it was acted upon."""
     group = one.alert_group
-    action = done.get(group.id)
     return Row(
         id=group.id,
         title=group.title.strip() or group.id,
         url=group.url or "",
-        state=group.state,
+        state=phrases.state(group.state, action),
         created_at=group.created_at,
         tone=_tone(one, action),
         decision=phrases.KINDS[one.kind],
         kind=one.kind.value,
         reason=one.reason,
-        done=phrases.done(one, action, policy),
+        done=phrases.done(one, action),
         labels=shared_labels([member.labels for member in one.members]),
         members=one.members[:_MOST_MEMBERS],
         member_count=len(one.members),
         silences=one.silences,
+    )
+
+
+def mirrored(run: Run) -> tuple[Row, ...]:
+    """Show which silences of ours in IRM a dry run would have ended, or kept up: they make no inconsistency."""
+    return tuple(
+        row(one, None)
+        for one in run.decisions
+        if one.held is Held.DRY_RUN
+        and one.alert_group.state == "silenced"
+        and one.would in (ActionKind.SILENCE, ActionKind.UNSILENCE)
     )
 
 

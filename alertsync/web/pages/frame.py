@@ -63,11 +63,12 @@ def of(services: Services, request: Request) -> Frame:
         left=left(standing),
     )
     owed = sum(standing.debts.get(state, 0) for state in Owing if state.is_open)
+    silences = sum(standing.irm_silences.values()) + standing.hand_silences
     return Frame(
         verdict=verdict(facts),
         standing=standing,
         attention=noted,
-        counts={"now": 0, "inconsistencies": facts.left, "owed": owed, "history": 0},
+        counts={"now": 0, "inconsistencies": facts.left, "owed": owed, "silences": silences, "history": 0},
         loud="owed" if standing.due else "",
         now=clock.now(),
         next_run_at=heart.next_run_at(clock),

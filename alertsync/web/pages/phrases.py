@@ -8,14 +8,16 @@ import msgspec
 
 from alertsync.models import ActionKind, DecisionKind, Held, Outcome, Owing, RunStatus
 from alertsync.web.pages.verdict import Tone
+from alertsync.web.pages.words import utc
 
 if TYPE_CHECKING:
-    from alertsync.models import Action, Decision, Policy
+    from alertsync.models import Action, Decision, PlannedRepage
 
 KINDS = {
     DecisionKind.SILENCED: "Silenced",
     DecisionKind.SILENCE_ENDING: "Silence ends soon",
     DecisionKind.MUTED: "Muted",
+    DecisionKind.SILENCED_IN_IRM: "Silenced in IRM",
     DecisionKind.PARTIALLY_SILENCED: "Partly silenced",
     DecisionKind.CONSISTENT: "Fires in both",
     DecisionKind.GONE: "Gone",
@@ -41,6 +43,10 @@ WELL = frozenset(
         Outcome.UNSILENCED,
         Outcome.POSTED,
         Outcome.UNRESOLVED,
+        Outcome.CREATED,
+        Outcome.EXTENDED,
+        Outcome.EXPIRED,
+        Outcome.NOTED,
     }
 )
 
@@ -51,6 +57,10 @@ ACTIONS = {
     ActionKind.UNSILENCE: "End the silence",
     ActionKind.REPAGE: "Page again",
     ActionKind.UNRESOLVE: "Open again",
+    ActionKind.CREATE_SILENCE: "Silence in Alertmanager",
+    ActionKind.EXTEND_SILENCE: "Change the end in Alertmanager",
+    ActionKind.EXPIRE_SILENCE: "End the silence in Alertmanager",
+    ActionKind.NOTE: "Write a note",
 }
 OUTCOMES = {
     Outcome.RESOLVED: "Resolved",
@@ -58,6 +68,10 @@ OUTCOMES = {
     Outcome.UNSILENCED: "Un-silenced in IRM",
     Outcome.POSTED: "Paged again",
     Outcome.UNRESOLVED: "Opened again",
+    Outcome.CREATED: "Silenced in Alertmanager",
+    Outcome.EXTENDED: "Silence in Alertmanager changed",
+    Outcome.EXPIRED: "Silence in Alertmanager ended",
+    Outcome.NOTED: "Note written",
     Outcome.ALREADY_RESOLVED: "Was resolved already",
     Outcome.DELETED: "Was deleted",
     Outcome.ATTACHED: "Is attached to another",
@@ -104,11 +118,13 @@ TRIGGERS = {
     "http": "somebody, over HTTP",
     "plan": "somebody, for a plan",
     "command line": "the command line",
+    "by hand": "somebody, for one silence",
 }
 
 LEFT = {
     DecisionKind.SILENCE_ENDING: "Left alone: the silence is nearly over.",
     DecisionKind.MUTED: "Left alone: no silence holds all of it.",
+    DecisionKind.SILENCED_IN_IRM: "Nothing to do: Alertmanager follows the silence in IRM.",
     DecisionKind.PARTIALLY_SILENCED: "Left alone: one active alert is enough.",
     DecisionKind.CONSISTENT: "Nothing to do: both say that it fires.",
     DecisionKind.GONE: "Reported only: ON_GONE does not ask for more.",
@@ -126,7 +142,25 @@ _WILL = {
     ActionKind.UNSILENCE: "un-silenced in IRM",
     ActionKind.REPAGE: "paged again",
     ActionKind.UNRESOLVE: "opened again in IRM",
+    ActionKind.CREATE_SILENCE: "silenced in Alertmanager",
+    ActionKind.EXTEND_SILENCE: "silenced in Alertmanager for another time",
+    ActionKind.EXPIRE_SILENCE: "no longer silenced in Alertmanager",
+    ActionKind.NOTE: "told by a note",
 }
+
+
+_DONE = {
+    Outcome.RESOLVED: "Resolved by alertsync",
+    Outcome.SILENCED: "Silenced in IRM by alertsync",
+    Outcome.UNSILENCED: "Un-silenced in IRM by alertsync",
+    Outcome.POSTED: "Paged again by alertsync",
+    Outcome.UNRESOLVED: "Opened again by alertsync",
+    Outcome.ALREADY_RESOLVED: "Was resolved already when its turn came",
+    Outcome.DELETED: "Was deleted in IRM when its turn came",
+    Outcome.ATTACHED: "Left alone, as it is attached to another",
+}
+_CHANGED = frozenset(_DONE) - {Outcome.POSTED, Outcome.ATTACHED}
+"""Outcomes after which the alert group is not any more what the run had read."""
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -144,29 +178,45 @@ def tone_of(outcome: Outcome) -> Tone:
     return Tone.BAD if outcome in (Outcome.FAILED, Outcome.NOT_ATTEMPTED) else Tone.IDLE
 
 
-def done(one: Decision, action: Action | None, policy: Policy) -> Done:
+def done(one: Decision, action: Action | None) -> Done:
     """Say what was done about an alert group, what will be, or why nothing is."""
     if action is not None:
         note = {"written": ", with a note", "failed": ", but the note could not be written"}.get(
             action.note, ""
         )
-        return Done(tone_of(action.outcome), f"{OUTCOMES[action.outcome]}{note}.", action.detail)
+        when = f" at {utc(action.at)}" if action.at and action.outcome in _DONE else ""
+        text = _DONE.get(action.outcome, OUTCOMES[action.outcome])
+        return Done(tone_of(action.outcome), f"{text}{when}{note}.", action.detail)
     if one.held is Held.DRY_RUN:
-        return Done(Tone.WATCH, f"Would be {_WILL[would(one, policy)]}, were this not a dry run.")
+        return Done(Tone.WATCH, f"Would be {_becomes(one, one.would)}, were this not a dry run.")
     if one.held:
         return Done(Tone.WARN, f"Held: {HELD[one.held]}.")
     if one.action is not ActionKind.NONE:
-        return Done(Tone.WARN, f"To be {_WILL[one.action]} by the next run.")
+        return Done(Tone.WARN, f"To be {_becomes(one, one.action)} by the next run.")
     if one.inconsistent:
         return Done(Tone.WARN, "Reported only.")
     return Done(Tone.IDLE, LEFT.get(one.kind, "Left alone."))
 
 
-def would(one: Decision, policy: Policy) -> ActionKind:
-    """Tell what a dry run held back: its decision does not say so any more."""
-    if one.kind is DecisionKind.GONE:
-        return ActionKind.RESOLVE
-    if one.kind not in (DecisionKind.SILENCED, DecisionKind.UNPAYABLE):
-        return ActionKind.UNSILENCE
-    mirrors = policy.on_silenced == "silence" or one.kind is DecisionKind.UNPAYABLE
-    return ActionKind.SILENCE if mirrors else ActionKind.RESOLVE
+def state(read: str, action: Action | None) -> str:
+    """Say how an alert group stands in IRM: as it was read, which an action of the same run may have changed since."""
+    renewed = read == "silenced" and action is not None and action.outcome is Outcome.SILENCED
+    if action is not None and action.outcome in _CHANGED and not renewed:
+        return f"Was {read} in IRM when the run looked"
+    return f"{read.capitalize()} in IRM"
+
+
+def _becomes(one: Decision, kind: ActionKind) -> str:
+    """Say what becomes of an alert group; records of older versions do not tell."""
+    if kind is ActionKind.SILENCE and one.alert_group.state == "silenced":
+        return "kept silenced in IRM"
+    return _WILL.get(kind, "acted upon")
+
+
+def repage(one: PlannedRepage) -> Done:
+    """Say what becomes of a page that is due."""
+    if one.held is Held.DRY_RUN:
+        return Done(Tone.WATCH, f"Would be {_WILL[one.action]}, were this not a dry run.")
+    if one.held:
+        return Done(Tone.BAD, "Nobody is paged: REPAGE=false keeps it back.")
+    return Done(Tone.WARN, f"To be {_WILL[one.action]}.")

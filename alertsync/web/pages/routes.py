@@ -10,7 +10,20 @@ import alertsync
 from alertsync.errors import NotReadyError, StoppedError, UnknownAlertGroupError, UpstreamError
 from alertsync.web import problems, queries, reconcile, refusals, views
 from alertsync.web.api import plan
-from alertsync.web.pages import asked, chart, decisions, frame, now, owed, past, phrases, places, story, words
+from alertsync.web.pages import (
+    asked,
+    chart,
+    decisions,
+    frame,
+    now,
+    owed,
+    phrases,
+    places,
+    silences,
+    silencing,
+    story,
+    words,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,13 +34,16 @@ if TYPE_CHECKING:
 
     from alertsync.models import Run
     from alertsync.services import Services
+    from alertsync.store import Page
     from alertsync.web.readings import Readings
+    from alertsync.web.silencing import Silencing
     from alertsync.web.triggers import Triggers
 
 _PLACES = (
     ("now", "index", "Now"),
     ("inconsistencies", "pages.inconsistencies", "Inconsistencies"),
     ("owed", "pages.owed_pages", "Owed"),
+    ("silences", "pages.own_silences", "Silences"),
     ("history", "pages.history", "History"),
 )
 """The pages of the navigation: name, endpoint and label."""
@@ -38,6 +54,7 @@ _ADDRESSES = (
     ("docs.page", "API"),
     ("alerts.all_alerts", "Alerts in Alertmanager"),
 )
+_AT_ONCE = 50
 _MOST_DEBTS = 500
 _MOST_IN_CHART = 480
 _MOST_ACTIONS = 100
@@ -94,7 +111,7 @@ def show_now(services: Services) -> str:
     return render_template("now.html", state=state, view=now.view(state, services))
 
 
-def blueprint(services: Services, triggers: Triggers, readings: Readings) -> Blueprint:
+def blueprint(services: Services, triggers: Triggers, readings: Readings, silencer: Silencing) -> Blueprint:
     """Make the blueprint over these services."""
     routes = Blueprint("pages", __name__)
     store = services.store
@@ -103,7 +120,7 @@ def blueprint(services: Services, triggers: Triggers, readings: Readings) -> Blu
     def inconsistencies() -> str:
         wanted = asked.decisions_wanted(request)
         last = store.last_run()
-        listing = decisions.listing(last, wanted, services.settings.policy) if last else None
+        listing = decisions.listing(last, wanted) if last else None
         return render_template(
             "inconsistencies.html",
             run=last,
@@ -126,6 +143,7 @@ def blueprint(services: Services, triggers: Triggers, readings: Readings) -> Blu
             listing=owed.listing(page.items),
             show=show,
             next=page.next,
+            degraded=store.degraded,
             policy=services.settings.policy,
             interval=services.settings.interval,
         )
@@ -145,6 +163,7 @@ def blueprint(services: Services, triggers: Triggers, readings: Readings) -> Blu
 
     _add_past(routes, services)
     _add_story(routes, services, readings)
+    silencing.register(routes, services, silencer, lambda: _silences_at(services, store.last_run()))
     refusals.register(routes)
     return routes
 
@@ -161,7 +180,7 @@ def _run(services: Services, run_id: str) -> str:
             404, "Unknown run", "No run of that id is kept here.", "The history lists those that are kept."
         )
     one = views.as_of_now(found, services)
-    listing = decisions.listing(one, wanted, services.settings.policy)
+    listing = decisions.listing(one, wanted)
     progress = services.progress()
     return render_template(
         "run.html",
@@ -171,7 +190,8 @@ def _run(services: Services, run_id: str) -> str:
         shows=decisions.SHOWS,
         silences_at=_silences_at(services, one),
         progress=progress if progress is not None and progress.run_id == run_id else None,
-        due=services.store.standing().due,
+        kept_back=[page for page in one.repages if page.held],
+        mirrored=decisions.mirrored(one),
     )
 
 
@@ -183,15 +203,14 @@ def _add_past(routes: Blueprint, services: Services) -> None:
         queries.check(request, "list", "status", "kind", "outcome", "q", "before")
         what = queries.choice(request, "list", "runs", "actions")
         before = request.args.get("before")
-        runs, actions = asked.runs_wanted(request), asked.actions_wanted(request)
-        found: past.Found[Any]
+        runs, actions = asked.runs_asked(request), asked.actions_asked(request)
+        found: Page[Any]
         try:
             if what == "runs":
-                found = past.look_through(lambda limit, at: store.runs(limit=limit, before=at), runs, before)
+                wanted = runs.wanted(services.clock.now() - views.longest(services))
+                found = store.runs(limit=_AT_ONCE, before=before, wanted=wanted)
             else:
-                found = past.look_through(
-                    lambda limit, at: store.actions(limit=limit, before=at), actions, before
-                )
+                found = store.actions(limit=_AT_ONCE, before=before, wanted=actions.wanted())
         except ValueError:
             raise asked.cursor_error() from None
         drawn = chart.chart(
@@ -204,7 +223,8 @@ def _add_past(routes: Blueprint, services: Services) -> None:
             runs=runs,
             actions=actions,
             chart=drawn,
-            past=past,
+            asked=asked,
+            degraded=store.degraded,
             as_of_now=lambda one: views.as_of_now(one, services),
         )
 
@@ -212,7 +232,8 @@ def _add_past(routes: Blueprint, services: Services) -> None:
 def _add_story(routes: Blueprint, services: Services, readings: Readings) -> None:
     @routes.get("/alert-groups/<alert_group_id>")
     def alert_group(alert_group_id: str) -> str:
-        queries.check(request)
+        queries.check(request, "done")
+        done = queries.choice(request, "done", "", "made")
         failure, explained = "", None
         try:
             explained = readings.read(alert_group_id)
@@ -236,5 +257,8 @@ def _add_story(routes: Blueprint, services: Services, readings: Readings) -> Non
             story=shown,
             failure=failure,
             id=alert_group_id,
+            done=done,
+            durations=silences.DURATIONS,
+            usual=silences.USUAL,
             silences_at=_silences_at(services, last),
         )

@@ -15,16 +15,22 @@ from alertsync.models import (
     AlertGroup,
     Debt,
     Decision,
+    DecisionKind,
     Delivery,
+    HandledEvent,
     Lease,
+    Ledger,
     LegacyAlert,
     Silence,
     Unreadable,
 )
 from alertsync.store import WantedActions
+from alertsync.web.pages import phrases
 from alertsync.web.pages.decisions import Row, row
 from alertsync.web.pages.owed import Owed, owed
 from alertsync.web.pages.phrases import ACTIONS, OUTCOMES, WELL, tone_of
+from alertsync.web.pages.silences import Shown, listing
+from alertsync.web.pages.silences import told as heard
 from alertsync.web.pages.verdict import Tone
 from alertsync.web.pages.words import many
 
@@ -35,6 +41,8 @@ if TYPE_CHECKING:
     from alertsync.store import Store
 
 _MOST_DELIVERIES = 100
+_NOT_TOLD = frozenset({DecisionKind.FOREIGN, DecisionKind.ATTACHED, DecisionKind.UNKNOWN})
+"""What is known of these is not enough to silence exactly them."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -57,7 +65,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """All that a story is made of; what is not known is empty."""
+    """All that a story is made of; what is not known is empty. `acted` is what came of `decision`."""
 
     alert_group: AlertGroup | None = None
     deliveries: tuple[Delivery, ...] = ()
@@ -66,9 +74,12 @@ class Known(msgspec.Struct, frozen=True):
     debts: tuple[Debt, ...] = ()
     lease: Lease | None = None
     decision: Decision | None = None
+    acted: Action | None = None
+    own: tuple[Shown, ...] = ()
+    events: tuple[HandledEvent, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.alert_group or self.actions or self.debts or self.lease)
+        return bool(self.alert_group or self.actions or self.debts or self.lease or self.own or self.events)
 
 
 def told(known: Known, now: datetime) -> Told:
@@ -84,6 +95,7 @@ def _events(known: Known) -> Iterator[Event]:
     yield from _of_deliveries(known.deliveries)
     for silence in known.silences:
         yield from _of_silence(silence)
+    yield from map(_of_event, known.events)
     for action in known.actions:
         if action.at is not None:
             yield _of_action(action)
@@ -130,9 +142,15 @@ def _of_deliveries(deliveries: Iterable[Delivery]) -> Iterator[Event]:
 
 
 def _of_silence(silence: Silence) -> Iterator[Event]:
-    who, why = silence.created_by or "Somebody", f"«{silence.comment}»" if silence.comment else ""
+    who, why = silence.created_by or "Somebody", f"«{silence.said}»" if silence.said else ""
     yield Event(silence.starts_at, "alertmanager", Tone.WATCH, f"{who} silenced it", why, silence.id)
     yield Event(silence.ends_at, "alertmanager", Tone.WATCH, f"The silence of {who} ends", why, silence.id)
+
+
+def _of_event(event: HandledEvent) -> Event:
+    told = heard(event)
+    why = f"{told.pill}: {told.why}" if told.why else told.pill
+    return Event(told.at, "irm", told.tone, told.what.removesuffix("."), why)
 
 
 def _of_action(action: Action) -> Event:
@@ -171,6 +189,7 @@ class Story(msgspec.Struct, frozen=True):
     title: str
     url: str
     state: str
+    resolved: bool
     row: Row | None
     told: Told
     owed: tuple[Owed, ...]
@@ -178,6 +197,8 @@ class Story(msgspec.Struct, frozen=True):
     deliveries: int
     complete: bool
     absent: int
+    own: tuple[Shown, ...] = ()
+    may_silence: bool = False
 
 
 def remembered(store: Store, last: Run | None, alert_group_id: str, most: int) -> Known:
@@ -185,15 +206,27 @@ def remembered(store: Store, last: Run | None, alert_group_id: str, most: int) -
     decided = (
         next((one for one in last.decisions if one.alert_group.id == alert_group_id), None) if last else None
     )
-    leases = (lease for lease in store.ledger().leases if lease.alert_group_id == alert_group_id)
+    ledger: Ledger = store.ledger()
+    leases = (lease for lease in ledger.leases if lease.alert_group_id == alert_group_id)
+    acted = (one for one in last.actions if one.alert_group_id == alert_group_id) if last and decided else ()
     return Known(
         alert_group=decided.alert_group if decided else None,
         decision=decided,
+        acted=next(iter(acted), None),
         silences=decided.silences if decided else (),
         actions=store.actions(limit=most, wanted=WantedActions(alert_group_id=alert_group_id)).items,
         debts=store.debts(limit=most, alert_group_id=alert_group_id).items,
         lease=next(leases, None),
+        own=listing(ledger, open_only=True, alert_group_id=alert_group_id),
+        events=store.events_about(alert_group_id, most=most),
     )
+
+
+def _may_silence(decided: Decision | None, policy: Policy) -> bool:
+    """Tell whether the form makes sense: whether it is done is decided when it is asked for."""
+    if decided is None or policy.dry_run or not decided.members:
+        return False
+    return decided.kind not in _NOT_TOLD
 
 
 def of(explained: Explanation | None, known: Known, policy: Policy, now: datetime) -> Story:
@@ -204,6 +237,7 @@ def of(explained: Explanation | None, known: Known, policy: Policy, now: datetim
             known,
             alert_group=explained.alert_group,
             decision=decided,
+            acted=None,
             deliveries=explained.deliveries,
             silences=decided.silences if decided else (),
             debts=explained.debts or known.debts,
@@ -214,16 +248,21 @@ def of(explained: Explanation | None, known: Known, policy: Policy, now: datetim
         group.title if group else "",
         *(debt.title for debt in known.debts),
         *(action.title for action in known.actions),
+        *(one.title for one in known.own),
+        *(one.event.title for one in known.events),
     ]
     return Story(
         title=next((title.strip() for title in titles if title.strip()), "Alert group"),
         url=(group.url if group else next((debt.url for debt in known.debts if debt.url), "")) or "",
-        state=group.state if group else "",
-        row=row(decided, {}, policy) if decided else None,
+        state=phrases.state(group.state, known.acted) if group else "",
+        resolved=group is not None and group.state == "resolved",
+        row=row(decided, known.acted) if decided else None,
         told=told(known, now),
         owed=tuple(map(owed, known.debts)),
         lease=known.lease,
         deliveries=len(known.deliveries),
         complete=explained is None or explained.complete,
         absent=len(decided.absent) if decided else 0,
+        own=known.own,
+        may_silence=explained is not None and _may_silence(decided, policy),
     )

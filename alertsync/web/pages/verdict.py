@@ -221,6 +221,16 @@ def _of_means(facts: Facts) -> Iterator[Concern]:
             badge="Cannot act",
             headline="Nothing can be done in IRM: it does not let the token act.",
         )
+    if attention.heartbeat:
+        yield Concern(
+            Tone.WARN,
+            "IRM does not hear our heartbeat",
+            sentence(attention.heartbeat),
+            "IRM pages when it has heard none for as long as is set there. This tells whether the integration has a heartbeat:",
+            command=_CHECK,
+            badge="Unheard",
+            headline="Working, but IRM does not hear our heartbeat.",
+        )
     for one in attention.brakes:
         yield Concern(
             Tone.WARN,
