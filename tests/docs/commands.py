@@ -21,6 +21,7 @@ NEEDS = {
     "your cluster": r"\b(kubectl|helm)\b|\.svc\b",
     "a container engine": r"\b(docker|podman)\b",
     "root": r"\bapt-get install\b",
+    "a PostgreSQL server": r"\bmigrate-store\b|\bpsycopg\b",
     "the internet": r"\bmake (lock|audit)\b",
     "minutes": r"\bmake (test|lint|soak|endure|bench|screenshots)\b|\bpytest\b",
 }

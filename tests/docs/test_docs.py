@@ -213,7 +213,7 @@ def test_the_page_of_commands_lists_every_command_and_its_exit_status(
     listed = [shlex.split(name)[-1] for row in tables(COMMANDS, "command") for name in code(row[0])]
     with pytest.raises(SystemExit):
         main(["--help"])
-    offered = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    offered = re.findall(r"^    ([\w-]+)(?: |$)", capsys.readouterr().out, re.MULTILINE)
     assert sorted(listed) == sorted(offered)
 
 

@@ -91,7 +91,8 @@ def _of_runs(facts: Facts) -> Iterator[Concern]:
             Tone.WARN,
             "No worker leads the loop",
             "So no run begins by itself. After a restart this lasts for seconds.",
-            "If it stays: STATE_DIR must be a local disk that alertsync may write. Its log says more.",
+            "If it stays: STATE_DIR must be a local disk that alertsync may write, and PostgreSQL, where DATABASE_URL is set, "
+            "must be up. Its log says more.",
             badge="No leader",
             headline="No worker leads the loop, so no run begins by itself.",
         )

@@ -33,6 +33,7 @@ class Frame(msgspec.Struct, frozen=True):
     now: datetime
     next_run_at: datetime | None
     leads: bool
+    led_elsewhere: bool
 
 
 def left(standing: Standing) -> int:
@@ -49,12 +50,13 @@ def of(services: Services, request: Request) -> Frame:
     noted = attention.of(services, curl=attention.curl(request))
     heart, clock = services.heartbeat, services.clock
     still = heart.age(clock) or 0.0
+    leads, led_elsewhere = services.leads, services.led_elsewhere
     facts = Facts(
         missing=services.missing,
         attention=noted,
         last=standing.last,
         interval=services.settings.interval,
-        leads=heart.leader is not None,
+        leads=leads or led_elsewhere,
         dry_run=services.settings.policy.dry_run,
         repage=services.settings.policy.repage,
         stuck_for=still if still > probes.longest_still(services.settings) else 0.0,
@@ -71,5 +73,6 @@ def of(services: Services, request: Request) -> Frame:
         loud="owed" if standing.due else "",
         now=clock.now(),
         next_run_at=heart.next_run_at(clock),
-        leads=facts.leads,
+        leads=leads,
+        led_elsewhere=led_elsewhere,
     )
