@@ -82,8 +82,8 @@ $(VENV)/.runtime: requirements.txt
 	@$(BIN)/python $(INSTALL) -r requirements.txt
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
-	@$(BIN)/python $(INSTALL) -r requirements-dev.txt
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt requirements-postgresql.txt
+	@$(BIN)/python $(INSTALL) -r requirements-dev.txt -r requirements-postgresql.txt
 	@touch $@
 
 # Apart from what runs and what tests, whose versions they must not have a say in.

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from alertsync import bootstrap, config, logs
-from alertsync.cli import check, demo, explain, history, runs, usage
+from alertsync.cli import check, demo, explain, history, migrate_store, runs, usage
 from alertsync.cli.paper import printable
 from alertsync.errors import AlertsyncError
 
@@ -57,6 +57,8 @@ def _command(chosen: argparse.Namespace) -> int:
         # A person reads a command's log on a terminal, beside its output.
         level = "warning" if settings.log_level == "info" else settings.log_level
         logging.config.dictConfig(logs.dict_config(level, "text"))
+        if chosen.command == "migrate-store":
+            return migrate_store.move(settings, to=chosen.to, as_json=chosen.json)
         return _run(bootstrap.build(settings), chosen)
     except AlertsyncError as error:
         text = "\n".join(map(printable, str(error).splitlines()))

@@ -15,8 +15,8 @@ import msgspec
 
 from alertsync import irm_heartbeat, metrics, report
 from alertsync.adoption import Adoption
-from alertsync.clock import Deadline
-from alertsync.errors import StoppedError, StoreDegradedError, UpstreamError
+from alertsync.clock import UNSHARED, Deadline
+from alertsync.errors import LockLostError, StoppedError, StoreDegradedError, UpstreamError
 from alertsync.executor import execute
 from alertsync.executor.turns import Hands
 from alertsync.models import LedgerChange, Outcome, Run, RunStatus
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from alertsync.clients.irm import IrmClient
     from alertsync.clients.peers import Peers
     from alertsync.clients.tally import Tally
-    from alertsync.clock import Clock
+    from alertsync.clock import Clock, Hold
     from alertsync.models import Action, Debt, IrmHeartbeat, Ledger, Plan, Policy
     from alertsync.progress import Reporter
     from alertsync.store import Store
@@ -108,8 +108,15 @@ class Means:
 class Attempt:
     """One run, from its first request to its record."""
 
-    def __init__(
-        self, means: Means, policy: Policy, run: Run, *, published: bool, progress: Reporter = UNWATCHED
+    def __init__(  # noqa: PLR0913  what to run, with what, and who is told
+        self,
+        means: Means,
+        policy: Policy,
+        run: Run,
+        *,
+        published: bool,
+        progress: Reporter = UNWATCHED,
+        hold: Hold = UNSHARED,
     ) -> None:
         self._to = means
         self._store = means.store
@@ -117,7 +124,7 @@ class Attempt:
         self._run = run
         self._published = published
         self._clock = means.clock
-        self._deadline = Deadline(means.clock, means.limits.run_timeout, means.should_stop)
+        self._deadline = Deadline(means.clock, means.limits.run_timeout, means.should_stop, hold)
         self._began = means.clock.monotonic()
         self._progress = progress
         self._observer = means.observer(policy, self._deadline, progress)
@@ -132,12 +139,16 @@ class Attempt:
         try:
             planned = self._look()
             actions = self._act(planned)
+            self._deadline.hold.prove()
             self._ledger_after = self._store.ledger()
             told = report.outcome(planned, actions, self._policy, self._ledger_after)
             run = self._ended(*self._and_what_is_unsure(*told), planned, actions)
         except UpstreamError as error:
             done = "the run ended early" if actions else "nothing was done"
             run = self._ended(RunStatus.FAILED, f"{done}: {error}", planned, actions)
+        except LockLostError as error:
+            # What was done was done, and another host may have counted since.
+            run = self._ended(RunStatus.INTERRUPTED, str(error), planned, actions)
         except StoppedError as error:
             run = self._ended(RunStatus.INTERRUPTED, str(error))
         except Exception:

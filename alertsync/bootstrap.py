@@ -63,8 +63,6 @@ def build(
     Raise `StateDirError` if there is nowhere to keep state; with `stay_up`, be not ready and say so instead:
     without the locks that all workers share there may be no run, but the pages that explain it stay.
     """
-    for name in config.without_effect():
-        log.warning("%s is set, but has no effect in this version", name)
     if stay_up:
         for warning in filter(None, (*config.warnings(settings), config.openness(settings))):
             log.warning("%s", warning)
@@ -79,7 +77,13 @@ def build(
         log.error("%s", error)  # noqa: TRY400  the traceback says nothing more
         missing["STATE_DIR"] = "cannot be used: wants a directory on a local disk that alertsync may write"
     # Where STATE_DIR is unusable, the locks are elsewhere, and the store says that it is degraded.
-    store = Store(settings.state_dir, directory, clock, retention=settings.history_retention)
+    store = Store(
+        settings.state_dir,
+        directory,
+        clock,
+        retention=settings.history_retention,
+        url=settings.database_url.value if settings.database_url else None,
+    )
     store.refuse_newer()
     tally = Tally()
     alertmanager = Peers(
@@ -233,13 +237,14 @@ def loop(services: Services) -> None:
 
     Scheduler(
         run=run,
-        lock=FileLock(services.directory / "leader.lock"),
+        lock=services.store.leadership(FileLock(services.directory / "leader.lock")),
         interval=settings.interval,
         clock=services.clock,
         should_stop=services.stop,
         heartbeat=services.heartbeat,
         watch=_watch(services, reconciler) if settings.watch_interval else None,
         wanted=lambda: services.store.standing().wake_at,
+        stand_by=reconciler.hand_in,
     ).serve()
 
 

@@ -66,30 +66,51 @@ def never_stop() -> bool:
     return False
 
 
-class Deadline:
-    """The end of a run's time, in seconds from now, and the wish of the process to stop."""
+class Hold:
+    """What a run must hold for as long as it does anything; this one is never lost, as no other host is there."""
 
-    def __init__(self, clock: Clock, seconds: float, should_stop: Callable[[], bool] = never_stop) -> None:
+    def check(self) -> None:
+        """Raise `LockLostError` if its loss is known; costs nothing, and may be asked at any time."""
+
+    def prove(self) -> None:
+        """Ask whoever keeps it; raise `LockLostError` unless it is held. For right before something is done."""
+
+
+UNSHARED = Hold()
+
+
+class Deadline:
+    """The end of a run's time, in seconds from now, the wish of the process to stop, and what the run must hold."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        seconds: float,
+        should_stop: Callable[[], bool] = never_stop,
+        hold: Hold = UNSHARED,
+    ) -> None:
         self._clock = clock
         self._ends = clock.monotonic() + seconds
         self.should_stop = should_stop
+        self.hold = hold
 
     def remaining(self) -> float:
         """Seconds left; negative once it has passed."""
         return self._ends - self._clock.monotonic()
 
     def check(self) -> None:
-        """Raise `StoppedError` if the process was asked to stop."""
+        """Raise `StoppedError` if the process was asked to stop, or may not go on."""
+        self.hold.check()
         if self.should_stop():
             raise StoppedError("alertsync is stopping, so this run ended before it was done")
 
     def part(self, at_most: float) -> Deadline:
         """Give a deadline for a part of the work: a quarter of what is left, and no more than `at_most` seconds."""
-        return Deadline(self._clock, min(at_most, self.remaining() / 4), self.should_stop)
+        return Deadline(self._clock, min(at_most, self.remaining() / 4), self.should_stop, self.hold)
 
     def without_stop(self, at_most: float) -> Deadline:
         """Give a deadline for what must not be left half done: no later than this one, deaf to a stop."""
-        return Deadline(self._clock, min(at_most, self.remaining()))
+        return Deadline(self._clock, min(at_most, self.remaining()), hold=self.hold)
 
     def sleep(self, seconds: float) -> None:
         """Wait `seconds`; raise `StoppedError` within moments if the process is asked to stop."""

@@ -100,14 +100,6 @@ class _Reader:
             raise ConfigError(self.problems)
 
 
-_LATER = ("DATABASE_URL",)
-
-
-def without_effect() -> list[str]:
-    """Name what is set and belongs to a later version: nobody shall believe that it does something."""
-    return [name for base in _LATER for name in (base, f"{base}_FILE") if os.environ.get(name, "").strip()]
-
-
 def warnings(settings: Settings) -> list[str]:
     """Say what is allowed, and yet hardly meant: settings under which pages may be missing or late, or secrets guessed."""
     found = [*_guessable(settings), *_followed(settings)]
@@ -181,6 +173,7 @@ def _guessable(settings: Settings) -> list[str]:
 def load() -> Settings:
     """Read every setting from the environment; raise `ConfigError` that names all that are wrong."""
     read = _Reader()
+    database_url, database_password = _database(read)
     settings = Settings(
         alertmanager=_alertmanager(read),
         irm=_irm(read),
@@ -199,6 +192,8 @@ def load() -> Settings:
         workers=read.get("workers", "WEB_CONCURRENCY", 1),
         threads=read.get("threads", "WEB_THREADS", 8),
         state_dir=Path(read.text("STATE_DIR") or "./state"),
+        database_url=database_url,
+        database_password=database_password,
         alert_labels=read.get("label_names", "ALERT_LABELS", ()),
         alert_annotations=read.get("label_names", "ALERT_ANNOTATIONS", ()),
         log_level=read.get("log_level", "LOG_LEVEL", "info"),
@@ -212,6 +207,19 @@ def load() -> Settings:
     read.seal()
     remember(settings.secrets)
     return settings
+
+
+def _database(read: _Reader) -> tuple[Secret | None, Secret | None]:
+    """Read the address of PostgreSQL, which is a secret as a whole, and the password in it."""
+    given = read.secret("DATABASE_URL")
+    if given is None:
+        return None, None
+    url, password, problem = parse.database_url(given.value)
+    if problem:
+        named = "DATABASE_URL" if read.text("DATABASE_URL") is not None else "DATABASE_URL_FILE"
+        read.problems[named] = problem
+        return None, None
+    return Secret(url), Secret(password) if password else None
 
 
 def _alertmanager(read: _Reader) -> AlertmanagerSettings:

@@ -24,6 +24,8 @@ _MAX_SECONDS = 30 * 86400
 _MAX_SECRET_FILE = 65536
 _MAX_PEERS = 16
 _LEAST_SECRET = 4
+_DATABASES = ("postgresql+psycopg", "postgresql", "postgres")
+_URL_OPTION = re.compile(r'invalid URI query parameter: "([a-z_]{1,40})"')
 OWN_LABELS = frozenset({"fingerprint", "state"})
 """The labels that `alertmanager_alert_state` always has."""
 
@@ -244,6 +246,31 @@ PARSERS: dict[str, Callable[..., Any]] = {
     "log_format": _choice("json", "text"),
 }
 """Name of a parser to the parser, as environs registers them."""
+
+
+def database_url(value: str) -> tuple[str, str, str]:
+    """Understand the address of a PostgreSQL database; give it as the driver wants it, its password, and what is wrong.
+
+    Nothing of the address is shown: it may hold a password in any place, where it is not written as it should be.
+    """
+    wants = "wants postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE, with % codes for special characters"
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme not in _DATABASES:
+        return "", "", f"cannot be used: {wants}; without it, the store is a file in STATE_DIR"
+    try:
+        from psycopg import ProgrammingError, conninfo  # noqa: PLC0415  few have it, and need it
+    except ImportError:
+        return "", "", "needs PostgreSQL's driver: install it with pip install -r requirements-postgresql.txt"
+    url = f"postgresql://{rest}"
+    try:
+        found = conninfo.conninfo_to_dict(url)
+    except ProgrammingError as error:
+        named = _URL_OPTION.search(str(error))
+        what = f"its option {named[1]} is none of PostgreSQL's" if named else "it is not understood"
+        return "", "", f"cannot be used, as {what}: {wants}"
+    if not found.get("dbname") or "," in str(found.get("dbname")):
+        return "", "", f"cannot be used, as it names no database: {wants}"
+    return url, str(found.get("password", "")), ""
 
 
 def secret_file(path: str) -> tuple[str | None, str]:

@@ -54,6 +54,10 @@ class NewerStoreError(AlertsyncError):
     """A later version of alertsync made the store: this one does not know what it owes, and must not touch it."""
 
 
+class MovingError(AlertsyncError):
+    """The store cannot be moved to another database, or back."""
+
+
 class InboxFullError(AlertsyncError):
     """As many events of IRM's webhooks wait for a run as are kept."""
 
@@ -64,6 +68,14 @@ class UnknownAlertGroupError(AlertsyncError):
 
 class StoppedError(AlertsyncError):
     """The process was asked to stop, so the run ended between two requests."""
+
+
+class LockLostError(StoppedError):
+    """What keeps the hosts apart that share a database is lost: another one may run now, so this one does nothing more."""
+
+
+class SharedLockError(AlertsyncError):
+    """The database that several hosts share cannot be asked for a lock, so nothing guards a run against theirs."""
 
 
 class Reason(StrEnum):

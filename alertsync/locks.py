@@ -51,6 +51,10 @@ class FileLock:
         self._fd = fd
         return True
 
+    def holds(self) -> bool:
+        """Tell whether it is held: nothing takes it from us."""
+        return self._fd is not None
+
     def release(self) -> None:
         """Give the lock back; closing the file is what frees it."""
         if self._fd is not None:

@@ -1,6 +1,6 @@
 """The program: `run_once` is what the loop, `POST /reconcile`, its button and the command line all call.
 
-Read as a sentence: fetch, plan, brake, act, record (`attempt.py`). One run at a time on this host, whoever asks for it;
+Read as a sentence: fetch, plan, brake, act, record (`attempt.py`). One run at a time, whoever asks for it and wherever;
 what could not be read whole is not acted upon; and whatever goes wrong, the run ends with a record that says so.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 
 from alertsync.attempt import Attempt, Means
 from alertsync.clock import Deadline
-from alertsync.errors import RunBusyError, UnknownAlertGroupError
+from alertsync.errors import RunBusyError, SharedLockError, StateDirError, UnknownAlertGroupError
 from alertsync.executor.by_hand import TRIGGER, ByHand
 from alertsync.locks import all_held
 from alertsync.models import Run, RunStatus
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
+    from alertsync.clock import Hold
     from alertsync.models import Explanation, HandResult
     from alertsync.progress import Board
 
@@ -82,8 +83,8 @@ class Reconciler(Means):
         another run to end (`RunBusyError` after that), `started` is called once it has. A `dry_run` acts on
         nothing and leaves ledger, metrics and published decisions alone. `lift` names brakes to lift for this run.
         """
-        with all_held(self.lock_path, self.other_lock_path, self.clock, wait, self.should_stop) as taken:
-            if not taken:
+        with self._alone(wait) as hold:
+            if hold is None:
                 raise RunBusyError("another run is going on", retry_after=max(int(wait), 5))
             with self.clock.steady(), _no_search_for_circles():
                 policy = msgspec.structs.replace(
@@ -103,7 +104,31 @@ class Reconciler(Means):
                     started()
                 told = self.board.reporting(begun.run_id, trigger, begun.started_at, dry_run=begun.dry_run)
                 with told as progress:
-                    return Attempt(self, policy, begun, published=not dry_run, progress=progress).finish()
+                    attempt = Attempt(
+                        self, policy, begun, published=not dry_run, progress=progress, hold=hold
+                    )
+                    return attempt.finish()
+
+    @contextlib.contextmanager
+    def _alone(self, wait: float) -> Iterator[Hold | None]:
+        """Keep every other run out for the block, on this host and those that share its database; None if one goes on.
+
+        Raise `StateDirError` or `SharedLockError` if nothing would keep them out.
+        """
+        ends = self.clock.monotonic() + wait
+        with all_held(self.lock_path, self.other_lock_path, self.clock, wait, self.should_stop) as taken:
+            if not taken:
+                yield None
+                return
+            left = max(ends - self.clock.monotonic(), 0.0)
+            with self.store.reserved(left, self.should_stop) as hold:
+                yield hold
+
+    def hand_in(self) -> None:
+        """Write down what this host could not while it held the run lock, if no run goes on anywhere."""
+        if self.store.keeps_back:
+            with contextlib.suppress(SharedLockError, StateDirError), self._alone(0.0):
+                pass
 
     def silence(
         self,
@@ -125,11 +150,11 @@ class Reconciler(Means):
         return self._by_hand(lambda hand: hand.end(silence_id, author), wait)
 
     def _by_hand(self, work: Callable[[ByHand], HandResult], wait: float) -> HandResult:
-        with all_held(self.lock_path, self.other_lock_path, self.clock, wait, self.should_stop) as taken:
-            if not taken:
+        with self._alone(wait) as hold:
+            if hold is None:
                 raise RunBusyError("a run is going on", retry_after=max(int(wait), 5))
             with self.clock.steady():
-                deadline = Deadline(self.clock, _EXPLAIN_SECONDS, self.should_stop)
+                deadline = Deadline(self.clock, _EXPLAIN_SECONDS, self.should_stop, hold)
                 begun = Run(
                     run_id=new_run_id(self.clock.now()),
                     trigger=TRIGGER,

@@ -10,9 +10,9 @@ when the leader's process dies.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from alertsync.errors import RunBusyError, StateDirError
+from alertsync.errors import RunBusyError, SharedLockError, StateDirError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from alertsync.clock import Clock
     from alertsync.heartbeat import Heartbeat
-    from alertsync.locks import FileLock
     from alertsync.models import Run
     from alertsync.watch import Watch
 
@@ -38,17 +37,30 @@ LOOP, WATCH = "loop", "watch"
 log = logging.getLogger(__name__)
 
 
+class Lock(Protocol):
+    """What one process has at a time: the file lock of a host, or one that hosts share."""
+
+    def acquire(self) -> bool:
+        """Take it if it is free; raise `StateDirError` or `SharedLockError` if that cannot be found out."""
+
+    def holds(self) -> bool:
+        """Tell whether it is held still."""
+
+    def release(self) -> None:
+        """Give it back, or the place in its queue."""
+
+
 class Scheduler:
     """Calls `run` at once and then every `interval` seconds, while `should_stop` is false and it leads.
 
-    `run` is told what asks for it, `LOOP` or `WATCH`. `wanted` gives the time at which the last run that ended, whoever
+    `stand_by` is called each second while it does not lead. `run` is told what asks for it, `LOOP` or `WATCH`. `wanted` gives the time at which the last run that ended, whoever
     asked for it, wants to be followed at the latest.
     """
 
     def __init__(  # noqa: PLR0913  what to run, when, and what tells of it
         self,
         run: Callable[[str], Run],
-        lock: FileLock,
+        lock: Lock,
         interval: float,
         clock: Clock,
         should_stop: Callable[[], bool],
@@ -56,6 +68,7 @@ class Scheduler:
         wanted: Callable[[], datetime | None],
         heartbeat: Heartbeat,
         watch: Watch | None,
+        stand_by: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run
         self._lock = lock
@@ -65,15 +78,22 @@ class Scheduler:
         self._wanted = wanted
         self._heartbeat = heartbeat
         self._watch = watch
+        self._stood_by = stand_by
 
     def serve(self) -> None:
         """Contend for the lock and lead until told to stop."""
+        try:
+            self._contend()
+        finally:
+            self._lock.release()
+
+    def _contend(self) -> None:
         told = ""
         while not self._should_stop():
             try:
                 leads = self._lock.acquire()
                 told = ""
-            except StateDirError as error:
+            except (StateDirError, SharedLockError) as error:
                 # It is tried again each second: only what is new is told.
                 if told != (told := str(error)):
                     log.error("the leader lock cannot be taken: %s", told)  # noqa: TRY400  the reason says it all
@@ -93,7 +113,7 @@ class Scheduler:
         if self._watch is not None:
             # What changes during the first run shows by comparing with what stood before it.
             self._watch.wants_run()
-        while not self._should_stop():
+        while self._goes_on():
             if trigger == LOOP:
                 # A run that was wanted earlier stands for the one that was due.
                 due = min(due, self._clock.monotonic()) + self._interval
@@ -109,7 +129,7 @@ class Scheduler:
         `wanted` is known already. A run of another worker or of the command line may want an earlier one meanwhile.
         """
         asked = rested = self._clock.monotonic() + _BREATH_SECONDS
-        while not self._should_stop() and (left := due - self._clock.monotonic()) > 0:
+        while self._goes_on() and (left := due - self._clock.monotonic()) > 0:
             self._heartbeat.beat(self._clock, next_run_in=left)
             if self._clock.monotonic() >= asked:
                 asked += _ASK_SECONDS
@@ -120,6 +140,9 @@ class Scheduler:
                 return WATCH
             self._clock.sleep(min(left, _POLL_SECONDS))
         return LOOP
+
+    def _goes_on(self) -> bool:
+        return not self._should_stop() and self._lock.holds()
 
     def _seconds_until(self, wanted: datetime | None) -> float:
         """Seconds until the time for which a run asked to be followed; without bound if for none."""
@@ -136,7 +159,7 @@ class Scheduler:
             return self._run(trigger).wake_at
         except RunBusyError as error:
             log.info("the loop let another run go first", extra={"reason": str(error)})
-        except StateDirError as error:
+        except (StateDirError, SharedLockError) as error:
             log.error("no run is possible: %s", error)  # noqa: TRY400  the reason says it all
         except Exception:
             # The loop must outlive whatever one run meets; the next one tries again.
@@ -144,6 +167,7 @@ class Scheduler:
         return None
 
     def _stand_by(self) -> None:
+        self._stood_by()
         ends = self._clock.monotonic() + _STANDBY_SECONDS
         while not self._should_stop() and (left := ends - self._clock.monotonic()) > 0:
             self._clock.sleep(min(left, _POLL_SECONDS))

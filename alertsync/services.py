@@ -61,6 +61,16 @@ class Services:
         """Tell how far the run is that goes on, whichever process of this host runs it; None if none does."""
         return self.board.read(self.settings.run_timeout + self.settings.reconcile_wait)
 
+    @property
+    def leads(self) -> bool:
+        """Whether a worker of this gunicorn leads the loop."""
+        return self.heartbeat.leader is not None
+
+    @property
+    def led_elsewhere(self) -> bool:
+        """Whether another host leads it, as far as is known."""
+        return not self.leads and self.store.is_led()
+
     def count_requests(self) -> None:
         """Write down what this process asked of the upstreams beside a run."""
         self.store.count(self.tally.take())

@@ -133,6 +133,7 @@ class Settings:
     """All settings; durations in seconds unless they are timedelta.
 
     `interval` is 0 when the loop is off, `watch_interval` when nobody watches the silences between two runs.
+    `database_url` is None where the store is a file in `state_dir`; `database_password` is the one in it, if it has one.
     """
 
     alertmanager: AlertmanagerSettings
@@ -152,6 +153,8 @@ class Settings:
     workers: int
     threads: int
     state_dir: Path
+    database_url: Secret | None
+    database_password: Secret | None
     alert_labels: tuple[str, ...]
     alert_annotations: tuple[str, ...]
     log_level: str
@@ -160,4 +163,7 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the log to strike out."""
-        return (*self.alertmanager.secrets, *self.irm.secrets, *self.web.secrets, *self.webhook.secrets)
+        database = (self.database_url, self.database_password)
+        held = tuple(secret.value for secret in database if secret is not None)
+        others = (self.alertmanager, self.irm, self.web, self.webhook)
+        return (*held, *(secret for one in others for secret in one.secrets))

@@ -28,6 +28,7 @@ _LONGEST = (
     "e2e/test_one_truth.py",
     "e2e/test_reconcile.py",
     "e2e/test_dying.py",
+    "e2e/test_hosts.py",
     "soak/test_endure.py",
     "e2e/test_liveness.py",
     "faults/test_upstreams.py",

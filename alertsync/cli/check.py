@@ -113,8 +113,11 @@ def _findings(services: Services) -> Iterator[Finding]:
 
 
 def _settings(services: Services) -> Iterator[Finding]:
-    settings = services.settings
-    yield Finding("ok", f"settings understood; state is kept in {services.directory}")
+    settings, store = services.settings, services.store
+    where = store.place if store.shared else services.directory
+    yield Finding("ok", f"settings understood; state is kept in {where}")
+    if store.shared and store.ledger().degraded:
+        yield Finding("error", store.degraded)
     for name, text in services.missing.items():
         yield Finding("error", f"{name} {text}")
     if settings.policy.dry_run:

@@ -115,6 +115,20 @@ examples:
 exit status: 0 listed, 1 the history cannot be read
 """,
 )
+MIGRATE_STORE = Lesson(
+    "move the state from its file to PostgreSQL, or back",
+    """\
+Moves all that is kept, debts and history, between the file in STATE_DIR and the database that DATABASE_URL names. Stop
+alertsync on every host first. It writes over nothing, and keeps what it moved under another name.
+""",
+    f"""\
+examples:
+  {PROGRAM} migrate-store postgresql
+  {PROGRAM} migrate-store sqlite       back; then unset DATABASE_URL
+
+exit status: 0 moved, 1 nothing was moved; the last line says why
+""",
+)
 DEMO = Lesson(
     "run the real service against simulated servers, and watch it work",
     """\

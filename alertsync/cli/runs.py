@@ -39,7 +39,7 @@ _HELD = {
     Held.GONE_RATIO: "too many are gone at once; if that is right, run --lift gone_ratio",
     Held.CREDENTIALS: "IRM does not let the token act; check tells whose it is",
     Held.PERSON: "a person changed it in IRM, and it is left to them",
-    Held.STORE: "the store cannot be written; see STATE_DIR",
+    Held.STORE: "the store cannot be written; see STATE_DIR, or DATABASE_URL where that is set",
 }
 """Why something is not done now, and what would change that."""
 

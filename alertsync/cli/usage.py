@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import alertsync
 from alertsync.cli import lessons
+from alertsync.cli.migrate_store import TO
 from alertsync.models import Brake
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
         "run": _command(add, "run", lessons.RUN),
         "explain": _command(add, "explain", lessons.EXPLAIN),
         "history": _command(add, "history", lessons.HISTORY),
+        "migrate-store": _command(add, "migrate-store", lessons.MIGRATE_STORE),
         "demo": _command(add, "demo", lessons.DEMO),
     }
     for name, command in commands.items():
@@ -95,6 +97,9 @@ def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentPar
         "alert_group_id", metavar="ID", help="IRM's id of the alert group, as plan shows it"
     )
     _add_listing(commands["history"])
+    commands["migrate-store"].add_argument(
+        "to", choices=TO, metavar="TO", help="where to: postgresql, or sqlite to move back"
+    )
     _add_demo(commands["demo"])
     return commands
 

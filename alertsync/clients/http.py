@@ -198,6 +198,9 @@ class Http:
     def _once(self, request: _Request, deadline: Deadline, *, patient: bool) -> Answer:
         operation = request.operation
         self._keep_rate(operation, deadline, patient=patient)
+        if request.method != "GET":
+            # Last of all: whatever was waited for lies behind us.
+            deadline.hold.prove()
         seconds = min(self.endpoint.timeout, deadline.remaining())
         if seconds <= 0:
             raise failures.out_of_time(self.endpoint, operation)

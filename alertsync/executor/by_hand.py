@@ -221,7 +221,7 @@ class ByHand:
             return
         try:
             self.irm.add_note(alert_group_id, text, self.deadline.without_stop(_NOTE_SECONDS))
-        except UpstreamError as error:
+        except (UpstreamError, StoppedError) as error:
             log.warning(
                 "a note could not be written", extra={"alert_group": alert_group_id, "reason": str(error)}
             )

@@ -16,7 +16,7 @@ import msgspec
 
 from alertsync.clients.http import ATTEMPTS
 from alertsync.clients.irm import refusal
-from alertsync.errors import StoppedError, StoreDegradedError, UpstreamError
+from alertsync.errors import LockLostError, StoppedError, StoreDegradedError, UpstreamError
 from alertsync.executor.turns import ChangedError
 from alertsync.models import ActionKind, LedgerChange, Operation, Outcome
 from alertsync.planner.adopt import marker, withdrawal
@@ -57,6 +57,7 @@ class Closing:
         self._before: dict[str, Debt] = {}
         self._in_doubt = False
         self._doubtful: set[str] = set()
+        self._perhaps: list[Debt] = []
         self._unwritten: list[Debt] = []
         self._unwritten_since = 0.0
 
@@ -85,6 +86,8 @@ class Closing:
         action = self._hands.take_turn(decision, ActionKind.RESOLVE, lambda: self._resolve(decision))
         # Somebody was faster: that may have been an earlier resolve of ours, whose answer was lost.
         doubtful = self._in_doubt or decision.alert_group.id in self._doubtful
+        if action.outcome in _PERHAPS_OURS or doubtful:
+            self._perhaps += self._debts.get(decision.alert_group.id, ())
         if action.outcome not in _PERHAPS_OURS and not doubtful:
             now = self._hands.clock.now()
             # What was known of an earlier resolve of it stands.
@@ -96,6 +99,11 @@ class Closing:
 
     def clear(self) -> None:
         """Write down what is not written yet, and that resolves which did not happen owe nothing."""
+        try:
+            self._hands.deadline.hold.prove()
+        except LockLostError:
+            # Another host may have given up a resolve that came late: whatever may have happened is told again.
+            self._unwritten[:0] = self._perhaps
         if self._unwritten or self._void:
             self._hands.commit(LedgerChange(debts=(*self._unwritten, *self._void)))
 
@@ -152,7 +160,7 @@ class Closing:
         deadline = self._hands.deadline.without_stop(_LOOK_SECONDS)
         try:
             exactly, joined = self._hands.observer.closed(decision.alert_group, deadline)
-        except UpstreamError as error:
+        except (UpstreamError, StoppedError) as error:
             log.warning(
                 "what joined an alert group at the last moment is not known yet, and the next run looks",
                 extra={"reason": str(error)},

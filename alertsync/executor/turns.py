@@ -124,6 +124,9 @@ class Hands:
                 )
                 if error.reason in _HOPELESS:
                     break
+            except StoppedError:
+                # Not by a wish to stop, to which notes are deaf: another host may act now.
+                break
         return written
 
     def settle_refusals(self) -> None:

@@ -29,17 +29,17 @@ def render_build(version: str, python: str) -> bytes:
 
 
 def render_live(
-    heartbeat: Heartbeat, clock: Clock, *, degraded: bool, interval: float, waiting: int
+    heartbeat: Heartbeat, clock: Clock, *, degraded: bool, interval: float, waiting: int | None
 ) -> bytes:
     """Render whether the store can be written, what waits for a run, who leads the loop, and what the loop is about.
 
-    `interval` is that of the loop in seconds, 0 with the loop off.
+    `interval` is that of the loop in seconds, 0 with the loop off. `waiting` is None where another host tells it.
     """
     return render(_live(heartbeat, clock, degraded=degraded, interval=interval, waiting=waiting))
 
 
 def _live(
-    heartbeat: Heartbeat, clock: Clock, *, degraded: bool, interval: float, waiting: int
+    heartbeat: Heartbeat, clock: Clock, *, degraded: bool, interval: float, waiting: int | None
 ) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "alertsync_state_degraded",
@@ -51,11 +51,12 @@ def _live(
         "Seconds between the starts of two runs of the loop, 0 with the loop off.",
         value=interval,
     )
-    yield GaugeMetricFamily(
-        "alertsync_webhook_events_waiting",
-        "Events of IRM's webhooks that no run has looked at yet.",
-        value=waiting,
-    )
+    if waiting is not None:
+        yield GaugeMetricFamily(
+            "alertsync_webhook_events_waiting",
+            "Events of IRM's webhooks that no run has looked at yet.",
+            value=waiting,
+        )
     age, next_run_at = heartbeat.age(clock), heartbeat.next_run_at(clock)
     yield GaugeMetricFamily(
         "alertsync_leader",

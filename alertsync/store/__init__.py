@@ -1,5 +1,6 @@
 """Keeps what must outlive a run: the ledger, the history, how things stand, and the published pages."""
 
+from alertsync.store.elsewhere import move_store
 from alertsync.store.gate import WAIT_SECONDS
 from alertsync.store.pages import Key, Page, key_of
 from alertsync.store.pages import page as cut
@@ -17,4 +18,5 @@ __all__ = [
     "cut",
     "key_of",
     "micros",
+    "move_store",
 ]

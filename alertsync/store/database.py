@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from sqlalchemy import column, insert, select, table, true
 from sqlalchemy.exc import DBAPIError
 
-from alertsync.store import migrate, sqlite
+from alertsync.store import glance, migrate, sqlite
 from alertsync.store.faults import EXPECTED, UnpreparedError, fault, trouble
 from alertsync.store.gate import WAIT_SECONDS, Gate
 from alertsync.store.migrate import NewerDatabaseError
@@ -23,12 +23,13 @@ from alertsync.store.schema import identity
 from alertsync.store.sqlite import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
     from pathlib import Path
 
     from sqlalchemy import Connection
 
     from alertsync.clock import Clock
+    from alertsync.store.postgresql import PostgresDatabase
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,33 @@ class Stamp(NamedTuple):
 
 
 _version = table("alembic_version", column("version_num"))
-_STAMP = select(
+STAMP = select(
     _version.c.version_num, identity.c.generation, identity.c.serial, identity.c.fresh
 ).select_from(_version.join(identity, true()))
+
+
+def open_database(
+    url: str | None, directory: Path, clock: Clock, rescue: Callable[[], None]
+) -> Database | PostgresDatabase:
+    """Give the database at `url`; that in `directory` where there is none."""
+    if url is None:
+        return Database(directory, clock, rescue)
+    # Its driver need not be installed where nobody uses it.
+    from alertsync.store.postgresql import PostgresDatabase  # noqa: PLC0415  see above
+
+    return PostgresDatabase(url, clock)
+
+
+def make_tables(connection: Connection) -> None:
+    """Make the tables where there are none, or bring them up to date, within the transaction of this connection."""
+    found = migrate.revision(connection)
+    if found is None and not migrate.tables(connection):
+        migrate.create(connection)
+    elif found != migrate.HEAD:
+        migrate.upgrade(connection)
+    if connection.execute(select(identity.c.id)).first() is None:
+        first = {"id": 1, "generation": secrets.token_hex(8), "serial": 0, "fresh": True}
+        connection.execute(insert(identity), first)
 
 
 class Database:
@@ -56,6 +81,10 @@ class Database:
 
     `rescue` is called before a damaged file is moved aside, to take from it by `glance` what can still be read.
     """
+
+    shared = False
+    holds = True
+    """Whether other hosts use it too, and whether this process may change the ledger; the file locks see to that."""
 
     def __init__(self, directory: Path, clock: Clock, rescue: Callable[[], None]) -> None:
         self.path = directory / "alertsync.db"
@@ -71,6 +100,7 @@ class Database:
         work: Callable[[Connection, Stamp], T],
         *,
         write: bool = False,
+        fenced: bool = False,  # noqa: ARG002  no other host can be kept out of a file
         patience: float = WAIT_SECONDS,
     ) -> T:
         """Do `work` in one transaction, durable when this returns; raise `Fault` if that is impossible.
@@ -89,6 +119,13 @@ class Database:
                 return self._once(work, write=write, patience=patience)
         except EXPECTED as error:
             raise fault(error, self.path, writing=write) from error
+
+    def identity(self) -> Hashable:
+        """Tell databases apart that come one after the other, and how they may be used."""
+        return glance.identity(self.path)
+
+    def close(self) -> None:
+        """Do nothing: nothing is open between two transactions."""
 
     def _once(self, work: Callable[[Connection, Stamp], T], *, write: bool, patience: float) -> T:
         with self._gate.shared(patience):
@@ -128,7 +165,7 @@ class Database:
 
     def _stamp(self, connection: Connection) -> Stamp:
         try:
-            row = connection.execute(_STAMP).one_or_none()
+            row = connection.execute(STAMP).one_or_none()
         except DBAPIError as error:
             if sqlite.trouble(error) is Trouble.OTHER:
                 raise UnpreparedError("there are no tables of alertsync") from error
@@ -169,14 +206,7 @@ class Database:
         sqlite.use_wal(self.path)
         writing = self._engine.execution_options(**{sqlite.WRITING: True})
         with writing.begin() as connection:
-            found = migrate.revision(connection)
-            if found is None and not migrate.tables(connection):
-                migrate.create(connection)
-            elif found != migrate.HEAD:
-                migrate.upgrade(connection)
-            if connection.execute(select(identity.c.id)).first() is None:
-                first = {"id": 1, "generation": secrets.token_hex(8), "serial": 0, "fresh": True}
-                connection.execute(insert(identity), first)
+            make_tables(connection)
 
     def _move_aside(self, why: str) -> None:
         """Keep what is there under another name; the file itself goes first, so that no file is left without a database."""

@@ -91,10 +91,11 @@ def fault(error: Exception, path: Path, *, writing: bool) -> Fault:
     cause = getattr(error, "orig", None) or error
     advice = _ADVICE[trouble(error, path)]
     act = "written" if writing else "read"
-    return Fault(f"the store ({path}) cannot be {act}: {advice} ({_short(cause)})")
+    return Fault(f"the store ({path}) cannot be {act}: {advice} ({short(cause)})")
 
 
-def _short(cause: object) -> str:
+def short(cause: object) -> str:
+    """Give the first line of what an error says."""
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0][:200]

@@ -10,18 +10,16 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from alertsync.store.faults import Fault
 
 log = logging.getLogger(__name__)
 
 
 class Health:
-    """How the database at `path` was last found: why it cannot be written, or read; "" if it can."""
+    """How the database at `place` was last found: why it cannot be written, or read; "" if it can."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, place: object) -> None:
+        self._place = place
         self.unwritable = ""
         self.unreadable = ""
 
@@ -43,7 +41,7 @@ class Health:
     def works(self, *, writing: bool) -> None:
         """Note that it could be read, or written too."""
         if self.unreadable or (writing and self.unwritable):
-            log.warning("the store (%s) can be used again", self._path)
+            log.warning("the store (%s) can be used again", self._place)
         self.unreadable = ""
         if writing:
             self.unwritable = ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from sqlalchemy import delete, insert, select, tuple_
 
-from alertsync.models import Action, Debt, Decision, Run, Summary
+from alertsync.models import Action, Debt, Decision, Run, RunStatus, Summary
 from alertsync.store.schema import actions, debts, decisions, micros, moment, runs
 
 if TYPE_CHECKING:
@@ -78,6 +78,12 @@ def save_run(connection: Connection, run: Run) -> None:
 def forget_run(connection: Connection, run_id: str) -> None:
     """Delete a run with all that belongs to it."""
     connection.execute(delete(runs).where(runs.c.run_id == run_id))
+
+
+def has_ended(connection: Connection, run_id: str) -> bool:
+    """Tell whether it is written down how a run ended."""
+    status = connection.scalar(select(runs.c.status).where(runs.c.run_id == run_id))
+    return status not in (None, RunStatus.RUNNING.value, RunStatus.INTERRUPTED.value)
 
 
 def read_run(connection: Connection, run_id: str) -> Run | None:

@@ -19,6 +19,7 @@ from alertsync.models import (
     HandSilence,
     IrmSilence,
     Lease,
+    LeaseState,
     Ledger,
     LedgerChange,
     Sighting,
@@ -81,7 +82,7 @@ _ENDED_LEASES = (
 _IRM_SILENCES = select(irm_silences.c.alert_group_id, irm_silences.c.body)
 _HAND_SILENCES = select(hand_silences.c.id, hand_silences.c.body)
 _SIGHTINGS = select(sightings.c.alert_group_id, sightings.c.body)
-_FACTS = select(facts.c.name, facts.c.body)
+_FACTS = select(facts.c.name, facts.c.body).where(facts.c.name.in_(sorted(_facts)))
 _STAMP = update(identity).values(serial=bindparam("serial"), fresh=bindparam("fresh"))
 
 
@@ -146,8 +147,7 @@ def _read_silences(
 def _read_facts(connection: Connection, reader: _Reader) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, body in connection.execute(_FACTS):
-        if name in _facts:
-            found |= reader.each([(name, body)], _facts[name], "the list of")
+        found |= reader.each([(name, body)], _facts[name], "the list of")
     return found
 
 
@@ -191,6 +191,40 @@ def write_missing(connection: Connection, change: LedgerChange) -> None:
     ):
         past = set(connection.scalars(select(table.c[key]).where(table.c.ended_at.is_not(None))))
         _write_silences(connection, table, key, [one for one in changed if getattr(one, key) not in past])
+
+
+def write_unknown(connection: Connection, change: LedgerChange) -> None:
+    """Write of a change what no other host can know: what is not there at all, or was given up too early.
+
+    It is for a host that could not write while it held the run lock. Others have run since, and whatever they could
+    find out about the debts and leases that they knew, they did.
+    """
+    there = dict(connection.execute(_DEBTS.where(debts.c.id.in_([debt.id for debt in change.debts]))).all())
+    held = select(leases.c.alert_group_id).where(leases.c.state.in_(_holding))
+    mirrored = set(
+        connection.scalars(
+            held.where(leases.c.alert_group_id.in_([one.alert_group_id for one in change.leases]))
+        )
+    )
+    _write_debts(connection, [debt for debt in change.debts if _is_news(debt, there.get(debt.id))])
+    ours = [lease for lease in change.leases if lease.state is LeaseState.HELD]
+    _write_leases(connection, [lease for lease in ours if lease.alert_group_id not in mirrored])
+    for table, key, changed in (
+        (irm_silences, "alert_group_id", change.irm_silences),
+        (hand_silences, "id", change.hand_silences),
+    ):
+        known = set(connection.scalars(select(table.c[key])))
+        _write_silences(connection, table, key, [one for one in changed if getattr(one, key) not in known])
+
+
+def _is_news(debt: Debt, body: bytes | None) -> bool:
+    """Tell whether a debt is not there, or was taken for one of a resolve that did not happen; it may have, late."""
+    if body is None or debt.void:
+        return body is None
+    try:
+        return _debt.decode(body).void
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
 
 
 def write_fact(connection: Connection, name: str, body: bytes) -> None:

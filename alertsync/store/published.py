@@ -39,6 +39,8 @@ _WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 T = TypeVar("T")
 
 _read_standing = msgspec.json.Decoder(Standing).decode
+_read_fields = msgspec.json.Decoder(Run).decode
+_read_decision = msgspec.json.Decoder(Decision).decode
 
 
 class PublishedFiles:
@@ -69,7 +71,7 @@ class PublishedFiles:
 
     def last_run(self) -> Run | None:
         """Give the last run that decided anything, with its decisions; None before there was one."""
-        return self._decode(_LAST_RUN, _read_run)
+        return self._decode(_LAST_RUN, read_run)
 
     def last_run_stamp(self) -> str:
         """Give a word that changes whenever another run is published."""
@@ -81,7 +83,7 @@ class PublishedFiles:
 
     def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
         """Publish the decisions of a run, and the metrics of the alerts that it saw."""
-        self._write(_LAST_RUN, _written(run))
+        self._write(_LAST_RUN, written(run))
         self._write(_ALERTS, exposition.pack(exposition.deflate(alerts_page)))
 
     def standing(self) -> Standing | None:
@@ -155,7 +157,7 @@ class PublishedFiles:
                 self._unwritten.pop(name, None)
 
 
-def _written(run: Run) -> bytearray:
+def written(run: Run) -> bytearray:
     """Write a run as JSON, decision by decision: thousands of them in one piece would let no other thread run.
 
     They come last, so that nothing is copied once more.
@@ -172,14 +174,13 @@ def _written(run: Run) -> bytearray:
     return body
 
 
-def _read_run(content: bytes) -> Run:
-    """Read what `_written` wrote, decision by decision for the same reason."""
+def read_run(content: bytes) -> Run:
+    """Read what `written` wrote, decision by decision for the same reason."""
     fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    decode = msgspec.json.Decoder(Decision).decode
     found = msgspec.json.decode(fields.pop("decisions", b"[]"), type=list[msgspec.Raw])
-    run = msgspec.json.decode(msgspec.json.encode(fields), type=Run)
+    run = _read_fields(msgspec.json.encode(fields))
     # Not `map`, which never lets another thread run.
-    return msgspec.structs.replace(run, decisions=tuple([decode(one) for one in found]))
+    return msgspec.structs.replace(run, decisions=tuple([_read_decision(one) for one in found]))
 
 
 def _replace(path: Path, content: bytes | bytearray) -> None:

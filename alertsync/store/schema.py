@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
+    from sqlalchemy.types import TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -60,6 +61,14 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else moment(value)
 
 
+def _id(length: int | None = None) -> TypeEngine[str]:
+    """Give the type of what lists are sorted by: in the order of codes, as Python and SQLite sort it too.
+
+    PostgreSQL sorts text by the rules of a language, and pages that end at a row would miss some.
+    """
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -89,7 +98,7 @@ facts = Table(
 debts = Table(
     "debts",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", _id(), primary_key=True),
     Column("alert_group_id", String, nullable=False),
     Column("made_at", Moment, nullable=False),
     Column("closed_at", Moment),
@@ -133,7 +142,7 @@ hand_silences = Table(
 events = Table(
     "events",
     metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", _id(64), primary_key=True),
     Column("received_at", Moment, nullable=False),
     Column("handled_at", Moment),
     Column("body", LargeBinary, nullable=False),
@@ -154,7 +163,7 @@ sightings = Table(
 runs = Table(
     "runs",
     metadata,
-    Column("run_id", String(64), primary_key=True),
+    Column("run_id", _id(64), primary_key=True),
     Column("trigger", String, nullable=False),
     Column("status", String(16), nullable=False),
     Column("started_at", Moment, nullable=False),
@@ -168,7 +177,7 @@ runs = Table(
 decisions = Table(
     "decisions",
     metadata,
-    Column("run_id", String(64), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("run_id", _id(64), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
     Column("body", LargeBinary, nullable=False),
 )
 """The decisions of the newest runs, all those of a run in one body: they are large, and soon of no interest."""
@@ -176,7 +185,7 @@ decisions = Table(
 actions = Table(
     "actions",
     metadata,
-    Column("run_id", String(64), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
+    Column("run_id", _id(64), ForeignKey("runs.run_id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("at", Moment, nullable=False),
     Column("alert_group_id", String, nullable=False),

@@ -7,6 +7,7 @@ was missed. Reading takes no lock of this process: pages are served while a run 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import threading
@@ -14,28 +15,30 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from alertsync.errors import InboxFullError, NewerStoreError, StoreDegradedError
+from alertsync.errors import InboxFullError, NewerStoreError, SharedLockError, StoreDegradedError
 from alertsync.models import HandledEvent, LedgerChange, RunStatus, Standing
 from alertsync.store import history, inbox, ledger_rows, memory
-from alertsync.store.database import Database, Stamp
+from alertsync.store.database import Stamp, open_database
 from alertsync.store.faults import EXPECTED, Fault
-from alertsync.store.glance import Glance, identity
+from alertsync.store.glance import Glance
 from alertsync.store.health import Health
+from alertsync.store.hosts import is_led, leadership, pages_of, reserved
 from alertsync.store.pages import Page, key_of, page
-from alertsync.store.published import PublishedFiles
 from alertsync.store.wanted import ALL_ACTIONS, ALL_RUNS
-from alertsync.store.writer import Held, Unsaved, read_requests, read_standing, settle
+from alertsync.store.writer import Held, Unsaved, read_requests, read_standing, settle, settle_history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from sqlalchemy import Connection
 
-    from alertsync.clock import Clock
+    from alertsync.clock import Clock, Hold
     from alertsync.exposition import Page as MetricsPage
+    from alertsync.locks import FileLock
     from alertsync.models import Action, Debt, Ledger, Requests, Run, Summary, WebhookEvent
+    from alertsync.store.session import Leadership
     from alertsync.store.wanted import WantedActions, WantedRuns
 
 log = logging.getLogger(__name__)
@@ -43,21 +46,30 @@ log = logging.getLogger(__name__)
 _PRUNE_SECONDS = 3600.0
 _PAGE_SECONDS = 0.5
 """Pages and probes do not wait for long; they say that the store is degraded."""
+_NOT_OURS = "this host does not hold the run lock any more, and another one may know better"
 _RUN_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 T = TypeVar("T")
 
 
 class Store:
-    """The database `alertsync.db` in `state_dir`, and the pages in the directory `published`.
+    """The database `alertsync.db` in `state_dir`, and the pages in the directory `published`; or both at `url`.
 
     Any number of processes may open it; the holder of the run lock writes, all read. What is over is deleted
-    after `retention`.
+    after `retention`. Several hosts may share the PostgreSQL database at `url`.
     """
 
-    def __init__(self, state_dir: Path, published: Path, clock: Clock, *, retention: timedelta) -> None:
-        self._database = Database(state_dir, clock, self._rescue)
-        self._files = PublishedFiles(published)
+    def __init__(
+        self,
+        state_dir: Path,
+        published: Path,
+        clock: Clock,
+        *,
+        retention: timedelta,
+        url: str | None = None,
+    ) -> None:
+        self._database = open_database(url, state_dir, clock, self._rescue)
+        self._files = pages_of(self._database, published, clock)
         self._clock = clock
         self._retention = retention
         self._guard = threading.RLock()
@@ -79,6 +91,57 @@ class Store:
             self._database.refuse_newer()
         except Fault as fault:
             raise NewerStoreError(str(fault)) from fault
+
+    @property
+    def place(self) -> object:
+        """Where it is, as people are told."""
+        return self._database.path
+
+    @property
+    def shared(self) -> bool:
+        """Whether other hosts may use it too."""
+        return self._database.shared
+
+    # --- among hosts
+
+    @contextlib.contextmanager
+    def reserved(self, wait: float, give_up: Callable[[], bool]) -> Iterator[Hold | None]:
+        """Keep the runs of other hosts out for the block; None if one did not end within `wait` seconds.
+
+        What is not durable yet is written, and the ledger read, before the block begins. Raise `SharedLockError` where
+        that is impossible.
+        """
+        with reserved(self._database, self._clock, wait, give_up) as hold:
+            if hold is not None and self._database.shared:
+                self._catch_up()
+            yield hold
+
+    def leadership(self, of_host: FileLock) -> FileLock | Leadership:
+        """Give the lock of who leads among all hosts, made of that of who leads on this one."""
+        return leadership(self._database, of_host)
+
+    def is_led(self) -> bool:
+        """Tell whether any of the hosts that share it leads the loop, as far as can be known. Never raises."""
+        try:
+            return is_led(self._database)
+        except Fault as fault:
+            self._health.fails(fault, writing=False)
+            return False
+
+    @property
+    def keeps_back(self) -> bool:
+        """Whether this host knows something of the ledger that it may write under the run lock alone."""
+        return self._database.shared and self._held.pending is not None
+
+    def _catch_up(self) -> None:
+        with self._guard:
+            try:
+                if self._unsaved or self._held.pending is not None:
+                    self._settle()
+                self._refresh()
+            except Fault as fault:
+                self._health.fails(fault, writing=False)
+                raise SharedLockError(str(fault)) from fault
 
     # --- the ledger
 
@@ -108,6 +171,8 @@ class Store:
                 self._settle()
             except Fault as fault:
                 raise StoreDegradedError(str(fault)) from fault
+            if self._held.pending is not None:
+                raise StoreDegradedError(_NOT_OURS)
 
     # --- the history
 
@@ -263,7 +328,7 @@ class Store:
         The database is read only if a run has ended, in whichever process, if it is another file or may be used in
         another way, if it could not be used last time, or if it was read some seconds ago.
         """
-        stamp = (self._files.standing_stamp(), identity(self._database.path), self.degraded)
+        stamp = (self._files.standing_stamp(), self._database.identity(), self.degraded)
         return self._glance.at(stamp, self.standing, keeps=lambda: not self.degraded)
 
     def end_run(self, run: Run, standing: Standing, requests: Requests) -> Standing:
@@ -276,14 +341,25 @@ class Store:
             self._unsaved = self._unsaved.with_run(run).with_requests(requests)
             self._unsaved = msgspec.structs.replace(self._unsaved, standing=standing)
             self._held = msgspec.structs.replace(self._held, standing=standing)
-            if self._settled():
+            # By who holds the run lock or not at all, as other hosts go on counting.
+            if self._settled(fenced=True):
                 self._prune()
                 return standing
+            if self._database.shared:
+                return self._uncounted(run, standing)
             standing = msgspec.structs.replace(standing, degraded=self.degraded)
             self._unsaved = msgspec.structs.replace(self._unsaved, standing=standing)
             # The file stands in for the database: it is there only while that does not know the latest.
             self._files.stand_in(standing)
             return standing
+
+    def _uncounted(self, run: Run, standing: Standing) -> Standing:
+        """Let a run that could not be counted, as this host has lost the run lock, pass for interrupted."""
+        message = f"{run.message}. {_NOT_OURS}: it is not counted"
+        ended = msgspec.structs.replace(run, status=RunStatus.INTERRUPTED, message=message)
+        self._unsaved = msgspec.structs.replace(self._unsaved.with_run(ended), standing=None)
+        self._settled()
+        return msgspec.structs.replace(standing, degraded=self.degraded or _NOT_OURS)
 
     def count(self, requests: Requests) -> None:
         """Count what was asked of the upstreams beside a run. Never raises."""
@@ -323,6 +399,10 @@ class Store:
         """Give the metrics as rendered after the last run, in parts; nothing before there was one."""
         return self._files.metrics()
 
+    def close(self) -> None:
+        """End what is kept open between two calls; it opens again by itself."""
+        self._database.close()
+
     # --- how
 
     def _oldest(self) -> datetime:
@@ -347,7 +427,7 @@ class Store:
     def _refresh(self) -> None:
         """Read the ledger; write what this process knows first, if the database has lost it."""
         found = self._database.run(self._taken_over)
-        if found is self._held and found.base is not None:
+        if found is self._held and found.base is not None and self._database.holds:
             self._settle()
             found = self._database.run(self._taken_over)
         self._held = found
@@ -374,24 +454,38 @@ class Store:
             return
         log.warning("the ledger was read from a copy, and cannot be written down")
 
-    def _settled(self) -> bool:
+    def _settled(self, *, fenced: bool = False) -> bool:
         """Try to write down all that is not durable yet; tell whether it is now."""
         try:
-            self._settle()
+            self._settle(fenced=fenced)
         except Fault:
             return False
         return True
 
-    def _settle(self) -> None:
-        """Write down all that is not durable yet, in one transaction; raise `Fault` if that is impossible."""
-        unsaved, now = self._unsaved, self._clock.now()
+    def _settle(self, *, fenced: bool = False) -> None:
+        """Write down all that is not durable yet, in one transaction; raise `Fault` if that is impossible.
+
+        Without the run lock among all hosts that is the history alone; if `fenced`, nothing.
+        """
+        unsaved, now, holds = self._unsaved, self._clock.now(), fenced or self._database.holds
 
         def write(connection: Connection, stamp: Stamp) -> Held:
             # A rescue may have changed what is held since the first attempt.
-            return settle(connection, stamp, self._held, unsaved, now=now, retention=self._retention)
+            if not holds:
+                settle_history(connection, unsaved)
+                return self._held
+            return settle(
+                connection,
+                stamp,
+                self._held,
+                unsaved,
+                now=now,
+                retention=self._retention,
+                shared=self._database.shared,
+            )
 
         try:
-            self._held = self._database.run(write, write=True)
+            self._held = self._database.run(write, write=True, fenced=holds)
         except Fault as fault:
             self._health.fails(fault, writing=True)
             raise
@@ -424,7 +518,8 @@ class Store:
     def _prune(self) -> None:
         """Delete what is older than retention, at most once an hour."""
         now = self._clock.monotonic()
-        if self._pruned_at is not None and now - self._pruned_at < _PRUNE_SECONDS:
+        recently = self._pruned_at is not None and now - self._pruned_at < _PRUNE_SECONDS
+        if recently or not self._database.holds:
             return
         oldest = self._oldest()
 
@@ -434,7 +529,7 @@ class Store:
             inbox.prune(connection, oldest)
 
         try:
-            self._database.run(delete, write=True)
+            self._database.run(delete, write=True, fenced=True)
         except Fault as fault:
             self._health.fails(fault, writing=True)
         else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import bindparam, select
 
-from alertsync.models import HandledEvent, Ledger, LedgerChange, Requests, Run, Standing
+from alertsync.models import HandledEvent, Ledger, LedgerChange, Requests, Run, RunStatus, Standing
 from alertsync.store import history, inbox, ledger_rows, memory
 from alertsync.store.database import Stamp
 from alertsync.store.schema import facts
@@ -31,6 +31,8 @@ _KEPT_RUNS = 20
 
 _KEPT_FORGOTTEN = 1000
 _STANDING, _REQUESTS = "standing", "requests"
+_decode_standing = msgspec.json.Decoder(Standing).decode
+_decode_requests = msgspec.json.Decoder(Requests).decode
 _FACT = select(facts.c.body).where(facts.c.name == bindparam("wanted"))
 
 
@@ -112,15 +114,44 @@ class Unsaved(msgspec.Struct, frozen=True):
         )
 
 
+def settle_history(connection: Connection, unsaved: Unsaved, *, handled: bool = False) -> None:
+    """Write what any host may write at any time: runs, what was asked of the upstreams, and events that came.
+
+    That events are `handled` is written by who could write down what became of them. A run that was interrupted stays as it was written, if its end was, and only the answer to that was lost.
+    """
+    kept = [run for run in unsaved.runs.values() if not _ended_before(connection, run)]
+    _write_history(connection, kept, unsaved.forgotten)
+    inbox.write(connection, [one for one in unsaved.events.values() if handled or one.handled_at is None])
+    if unsaved.requests:
+        _count(connection, Held(), unsaved.requests, lost=False)
+
+
+def _ended_before(connection: Connection, run: Run) -> bool:
+    return run.status is RunStatus.INTERRUPTED and history.has_ended(connection, run.run_id)
+
+
 def settle(  # noqa: PLR0913  what is found, what is known, and the rules of time
-    connection: Connection, stamp: Stamp, held: Held, unsaved: Unsaved, *, now: datetime, retention: timedelta
+    connection: Connection,
+    stamp: Stamp,
+    held: Held,
+    unsaved: Unsaved,
+    *,
+    now: datetime,
+    retention: timedelta,
+    shared: bool = False,
 ) -> Held:
     """Write what the database lacks, and give what is held once that is durable.
 
-    Something is always written, so that a disk that takes nothing more is not taken for a sound one.
+    Something is always written, so that a disk that takes nothing more is not taken for a sound one. In a `shared`
+    database whoever wrote since was another host, and knew all that was written.
     """
-    _write_history(connection, unsaved.runs.values(), unsaved.forgotten)
-    inbox.write(connection, unsaved.events.values())
+    if shared:
+        # What a run that was cut short took for handled is looked at once more, if others have written since.
+        exact = held.base in (None, stamp)
+        settle_history(connection, msgspec.structs.replace(unsaved, requests=Requests()), handled=exact)
+    else:
+        _write_history(connection, unsaved.runs.values(), unsaved.forgotten)
+        inbox.write(connection, unsaved.events.values())
     lost = held.knows_more_than(stamp)
     standing = unsaved.standing or (held.standing if lost else None)
     if standing is not None and _is_news(standing, read_standing(connection)):
@@ -138,8 +169,8 @@ def settle(  # noqa: PLR0913  what is found, what is known, and the rules of tim
         ledger_rows.write(connection, memory.everything(ledger), now)
     else:
         # Another process has written since. Which of the two is right is not known: only what is owed is kept.
-        missing = None if lost else held.pending
-        ledger_rows.write_missing(connection, missing or memory.everything(ledger))
+        missing = (None if lost else held.pending) or memory.everything(ledger)
+        (ledger_rows.write_unknown if shared else ledger_rows.write_missing)(connection, missing)
         ledger, fresh = ledger_rows.read(connection, now - retention, fresh=stamp.fresh).ledger, stamp.fresh
     serial = max(stamp.serial, known) + 1
     ledger_rows.write_stamp(connection, serial, fresh=fresh)
@@ -151,7 +182,7 @@ def read_standing(connection: Connection) -> Standing | None:
     """Read how things stand; None where nobody has written it, or it cannot be read."""
     body = connection.scalar(_FACT, {"wanted": _STANDING})
     try:
-        return None if body is None else msgspec.json.decode(body, type=Standing)
+        return None if body is None else _decode_standing(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -160,7 +191,7 @@ def read_requests(connection: Connection) -> Requests:
     """Read what was ever asked of the upstreams; nothing where nobody has counted, or it cannot be read."""
     body = connection.scalar(_FACT, {"wanted": _REQUESTS})
     try:
-        return Requests() if body is None else msgspec.json.decode(body, type=Requests)
+        return Requests() if body is None else _decode_requests(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Requests()
 

@@ -53,7 +53,8 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
     def page() -> Response:
         standing = services.store.standing_at_a_glance()
         degraded = bool(attention.degraded(services, standing))
-        waiting = services.store.count_waiting_events()
+        speaks = _speaks_of_runs(services)
+        waiting = services.store.count_waiting_events() if speaks else None
         live = metrics.render_live(
             services.heartbeat,
             services.clock,
@@ -61,6 +62,8 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
             interval=services.settings.interval,
             waiting=waiting,
         )
+        if not speaks:
+            return _page((exposition.deflate(http_metrics.render() + live),))
         published = services.store.metrics()
         if not published:
             first = metrics.render_standing(standing) + metrics.render_requests(services.store.requests())
@@ -68,6 +71,12 @@ def register(app: Flask, services: Services, http_metrics: HttpMetrics) -> None:
         return _page((exposition.deflate(http_metrics.render() + live), *published))
 
     app.register_blueprint(blueprint)
+
+
+def _speaks_of_runs(services: Services) -> bool:
+    """Tell whether this host is the one that tells of runs: where several would, sums over all of them were wrong."""
+    alone = not services.store.shared or not services.settings.interval
+    return alone or services.heartbeat.leader is not None
 
 
 def longest_still(settings: Settings) -> float:

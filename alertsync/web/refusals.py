@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alertsync.errors import NotReadyError, RunBusyError, StateDirError, StoppedError
+from alertsync.errors import NotReadyError, RunBusyError, SharedLockError, StateDirError, StoppedError
 from alertsync.web import problems
 
 if TYPE_CHECKING:
@@ -32,6 +32,15 @@ def no_lock(error: StateDirError) -> Response:
     return problems.response(500, "STATE_DIR cannot be used", str(error), hint)
 
 
+def no_shared_lock(error: SharedLockError) -> Response:
+    """Answer that nothing would keep our runs and those of other hosts apart."""
+    hint = (
+        "without its lock in PostgreSQL alertsync starts no run, as another host could run at the same time"
+    )
+    headers = {"Retry-After": str(_RETRY_SECONDS)}
+    return problems.response(503, "PostgreSQL cannot be used", str(error), hint, headers=headers)
+
+
 def stopping(error: StoppedError) -> Response:
     """Answer that this process ends."""
     headers = {"Retry-After": str(_RETRY_SECONDS)}
@@ -43,4 +52,5 @@ def register(routes: Blueprint) -> None:
     routes.register_error_handler(NotReadyError, not_ready)
     routes.register_error_handler(RunBusyError, busy)
     routes.register_error_handler(StateDirError, no_lock)
+    routes.register_error_handler(SharedLockError, no_shared_lock)
     routes.register_error_handler(StoppedError, stopping)

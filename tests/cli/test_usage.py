@@ -10,7 +10,7 @@ import pytest
 from alertsync.__main__ import main
 from alertsync.cli import lessons, usage
 
-COMMANDS = ("check", "plan", "run", "explain", "history", "demo")
+COMMANDS = ("check", "plan", "run", "explain", "history", "migrate-store", "demo")
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

@@ -37,7 +37,18 @@ _COMPANIONS: dict[str, dict[str, str]] = {
 }
 """Settings that make no sense alone, and what they are set with."""
 
-_PROBES = ("https://probe.example", "ana@probe.example", "probe", "7", "true", "false", "report", "text")
+_DATABASE = "postgresql+psycopg://probe:probe@probe/probe"
+_PROBES = (
+    "https://probe.example",
+    "ana@probe.example",
+    "probe",
+    "7",
+    "true",
+    "false",
+    "report",
+    "text",
+    _DATABASE,
+)
 """Values of which at least one is accepted by each setting that names no file."""
 
 
@@ -102,7 +113,7 @@ def default_is(name: str, documented: str) -> bool:
 
 def _changed(name: str, without: Flat) -> set[str]:
     with tempfile.NamedTemporaryFile("w") as file:
-        file.write("probe")
+        file.write(_DATABASE if name.startswith("DATABASE_URL") else "probe")
         file.flush()
         for probe in (file.name, *_PROBES):
             try:

@@ -22,6 +22,7 @@ INSTALLED = [name for name in LOCKS if name != "requirements-tools"]
 """The tools live in an environment of their own, which is made when they are called for."""
 TITLES = {
     "requirements": "At run time",
+    "requirements-postgresql": "With PostgreSQL",
     "requirements-dev": "For development",
     "requirements-tools": "For the dependencies themselves",
 }

@@ -213,7 +213,7 @@ def test_the_page_of_commands_lists_every_command_and_its_exit_status(
     listed = [shlex.split(name)[-1] for row in tables(COMMANDS, "command") for name in code(row[0])]
     with pytest.raises(SystemExit):
         main(["--help"])
-    offered = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    offered = re.findall(r"^    ([\w-]+)(?: |$)", capsys.readouterr().out, re.MULTILINE)
     assert sorted(listed) == sorted(offered)
 
 
@@ -321,6 +321,13 @@ def test_the_example_scrape_configuration_is_accepted_by_prometheus(tmp_path: Pa
     file = tmp_path / "prometheus.yml"
     file.write_text(yaml.safe_dump(yaml_of(DEPLOYMENT, "scrape_configs")))
     assert promtool("check", "config", str(file)).returncode == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_names_an_alert_of_ours_that_does_not_exist(page: Path) -> None:
+    rules = (ROOT / "deploy" / "monitoring" / "rules.yaml").read_text()
+    named = {text for text in code(prose(page)) if re.fullmatch(r"Alertsync[A-Z]\w+", text)}
+    assert named <= set(re.findall(r"- alert: (\w+)", rules))
 
 
 # --- Decisions --------------------------------------------------------------------------------------------

@@ -28,6 +28,10 @@ from tests.unit.clocks import START, FakeTime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = (
+    pytest.mark.sqlite
+)  # what may happen to a file; `test_postgresql.py` has what may happen to a server
+
 FULL = LedgerChange(
     debts=tuple(a_debt(number) for number in range(40)),
     leases=(a_lease(),),

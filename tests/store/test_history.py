@@ -95,6 +95,19 @@ def test_rows_of_the_same_time_are_paged_by_their_id(tmp_path: Path) -> None:
     assert [debt.id for debt in (*first.items, *rest.items)] == [debt.id for debt in reversed(debts)]
 
 
+def test_ids_of_every_case_are_paged_without_missing_or_repeating_one(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    ids = ("B", "a", "A", "b", "_", "Z9", "é", "-1")
+    store.commit(LedgerChange(debts=tuple(msgspec.structs.replace(a_debt(), id=one) for one in ids)))
+    seen, cursor = list[str](), None
+    while True:
+        page = store.debts(limit=1, before=cursor)
+        seen += [debt.id for debt in page.items]
+        if (cursor := page.next) is None:
+            break
+    assert seen == sorted(ids, reverse=True)
+
+
 def test_actions_are_listed_newest_first_by_alert_group_too(tmp_path: Path) -> None:
     store = a_store(tmp_path)
     for number in range(3):
@@ -155,6 +168,7 @@ def test_counters_survive_and_the_page_is_a_file(tmp_path: Path) -> None:
     assert not (tmp_path / "standing.json").exists()
 
 
+@pytest.mark.sqlite  # a file that nobody else had
 def test_how_things_stood_in_version_0_1_0_is_taken_over(tmp_path: Path) -> None:
     (tmp_path / "standing.json").write_bytes(b'{"counters":{"runs":41,"failures":2},"attached":{}}')
     store = a_store(tmp_path)

@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateTable
 from alertsync.models import Ledger, LedgerChange
 from alertsync.store import migrate, sqlite
 from alertsync.store.schema import debts, identity, metadata
-from tests.store.values import a_debt, a_store, an_irm_silence
+from tests.store.values import a_debt, a_store, an_irm_silence, url_of
 from tests.unit.clocks import START
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
+@pytest.mark.sqlite
 def test_the_steps_lead_from_nothing_to_the_tables_that_the_code_describes(tmp_path: Path) -> None:
     path = tmp_path / "alertsync.db"
     made = sqlite.engine(path, create=True)
@@ -40,6 +41,7 @@ def test_the_steps_lead_from_nothing_to_the_tables_that_the_code_describes(tmp_p
         assert compare_metadata(context, metadata) == []
 
 
+@pytest.mark.sqlite
 def test_a_new_database_has_what_the_steps_lead_to(tmp_path: Path) -> None:
     made, led = sqlite.engine(tmp_path / "a.db", create=True), sqlite.engine(tmp_path / "b.db", create=True)
     with made.connect() as connection, connection.begin():
@@ -58,12 +60,14 @@ def described(engine: Engine) -> list[str]:
         return [*told, str(migrate.revision(connection))]
 
 
+@pytest.mark.sqlite
 def test_the_newest_step_is_the_one_that_the_code_wants() -> None:
     scripts = ScriptDirectory(str(migrate.SCRIPTS))
     assert scripts.get_heads() == [migrate.HEAD]
     assert scripts.get_bases() == ["0001"]
 
 
+@pytest.mark.sqlite
 def test_a_database_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> None:
     path = tmp_path / "alertsync.db"
     sqlite.engine(path, create=True).dispose()
@@ -80,6 +84,7 @@ def test_a_database_of_the_first_version_keeps_what_it_holds(tmp_path: Path) -> 
     assert a_store(tmp_path).ledger() == Ledger(debts=(a_debt(),), irm_silences=(an_irm_silence(),))
 
 
+@pytest.mark.sqlite
 def test_a_step_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "alertsync.db"
     connection = sqlite3.connect(path)
@@ -94,6 +99,7 @@ def test_a_step_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     assert store.ledger().degraded == ""
 
 
+@pytest.mark.sqlite
 def test_a_database_that_is_not_in_wal_mode_is_put_there(tmp_path: Path) -> None:
     a_store(tmp_path).commit(LedgerChange(debts=(a_debt(),)))
     connection = sqlite3.connect(tmp_path / "alertsync.db")
@@ -105,12 +111,14 @@ def test_a_database_that_is_not_in_wal_mode_is_put_there(tmp_path: Path) -> None
     connection.close()
 
 
+@pytest.mark.sqlite
 def test_an_action_belongs_to_a_run(tmp_path: Path) -> None:
     a_store(tmp_path).ledger()
     with sqlite.engine(tmp_path / "alertsync.db").connect() as connection, pytest.raises(IntegrityError):
         connection.exec_driver_sql("INSERT INTO decisions VALUES ('none', x'5b5d')")
 
 
+@pytest.mark.sqlite
 def test_the_tables_can_be_made_in_postgresql_too() -> None:
     from sqlalchemy.dialects.postgresql.base import PGDialect  # noqa: PLC0415  only here
 
@@ -125,8 +133,8 @@ def test_a_process_that_finds_its_tables_in_order_imports_no_alembic(tmp_path: P
     code = (
         "import sys; from pathlib import Path; from datetime import timedelta\n"
         "from alertsync.clock import Clock; from alertsync.store import Store\n"
-        f"place = Path({str(tmp_path)!r})\n"
-        "assert Store(place, place, Clock(), retention=timedelta(days=1)).ledger().degraded == ''\n"
+        f"place, url = Path({str(tmp_path)!r}), {url_of(tmp_path)!r}\n"
+        "assert Store(place, place, Clock(), retention=timedelta(days=1), url=url).ledger().degraded == ''\n"
         "assert 'alembic' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

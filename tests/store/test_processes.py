@@ -10,12 +10,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from alertsync import exposition
 from alertsync.clock import Clock
 from alertsync.models import Counters, LedgerChange, Requests, Standing
+from alertsync.store import migrate, sqlite
 from alertsync.store.published import PublishedFiles
 from tests.store import children
-from tests.store.values import a_debt, a_run, a_store
+from tests.store.values import a_debt, a_run, a_store, url_of
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 
 def test_what_is_acknowledged_survives_a_process_that_is_killed(tmp_path: Path) -> None:
+    url_of(tmp_path)
     ours, theirs = children.forked.Pipe(duplex=False)
     child = children.start(_commit_without_end, tmp_path, theirs)
     acknowledged = 0
@@ -50,6 +54,7 @@ def _commit_without_end(directory: Path, done: Connection) -> None:
 
 
 def test_a_run_is_counted_if_and_only_if_it_is_known_however_its_process_ends(tmp_path: Path) -> None:
+    url_of(tmp_path)
     for turn in range(3):
         ours, theirs = children.forked.Pipe(duplex=False)
         child = children.start(_end_runs_without_end, tmp_path, theirs, turn)
@@ -75,6 +80,7 @@ def _end_runs_without_end(directory: Path, done: Connection, turn: int) -> None:
 
 
 def test_requests_that_several_processes_count_at_once_are_all_counted(tmp_path: Path) -> None:
+    url_of(tmp_path)
     barrier = children.forked.Barrier(4)
     children.finish(*(children.start(_count, tmp_path, barrier) for _ in range(4)))
     assert a_store(tmp_path).requests().answers == {"read alerts/2xx": 40, "read alerts/none": 40}
@@ -88,6 +94,7 @@ def _count(directory: Path, barrier: Barrier) -> None:
         store.count(Requests({"read alerts/none": 1}))
 
 
+@pytest.mark.sqlite
 def test_processes_that_are_killed_while_they_publish_leave_no_more_and_more_files(tmp_path: Path) -> None:
     for number in range(12):
         ours, theirs = children.forked.Pipe(duplex=False)
@@ -125,6 +132,7 @@ def _commit_one(store: Store, number: int) -> None:
     store.commit(LedgerChange(debts=(a_debt(number),)))
 
 
+@pytest.mark.sqlite
 def test_no_file_of_the_database_is_open_between_two_calls(tmp_path: Path) -> None:
     store = a_store(tmp_path)
     store.commit(LedgerChange(debts=(a_debt(1),)))
@@ -133,21 +141,20 @@ def test_no_file_of_the_database_is_open_between_two_calls(tmp_path: Path) -> No
     assert [name for name in opened if str(tmp_path) in name] == []
 
 
-def test_processes_that_start_at_once_make_one_database(tmp_path: Path) -> None:
+def test_processes_that_start_at_once_make_one_database(tmp_path: Path, database: str) -> None:
+    url_of(tmp_path)
     barrier = children.forked.Barrier(4)
     children.finish(*(children.start(_use, tmp_path, barrier, number) for number in range(4)))
     store = a_store(tmp_path)
     assert len(store.runs(limit=500).items) == 40
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alertsync.db", "store.lock"]
+    if database == "sqlite":
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["alertsync.db", "store.lock"]
 
 
+@pytest.mark.sqlite
 def test_processes_that_start_at_once_bring_an_older_database_up_to_date_once(tmp_path: Path) -> None:
-    import alembic.command  # noqa: F401, PLC0415  loaded before the fork, so that the children meet at the tables
-
-    # A table of somebody else, so that the steps are gone through and not all tables made at once.
-    connection = sqlite3.connect(tmp_path / "alertsync.db")
-    connection.execute("CREATE TABLE older (body TEXT)")
-    connection.close()
+    with sqlite.engine(tmp_path / "alertsync.db", create=True).connect() as connection, connection.begin():
+        migrate.upgrade(connection, "0001")
     barrier = children.forked.Barrier(4)
     children.finish(*(children.start(_use_and_tell, tmp_path, barrier, number) for number in range(4)))
     told = [path.read_text() for path in tmp_path.glob("*.log")]
@@ -163,6 +170,7 @@ def _use_and_tell(directory: Path, barrier: Barrier, number: int) -> None:
     _use(directory, barrier, number)
 
 
+@pytest.mark.sqlite
 def test_processes_that_find_damage_at_once_move_it_aside_once(tmp_path: Path) -> None:
     for turn in range(3):
         (tmp_path / "alertsync.db").write_bytes(b"garbage" * 1000)
@@ -183,6 +191,7 @@ def _use(directory: Path, barrier: Barrier, number: int) -> None:
         assert store.degraded == ""
 
 
+@pytest.mark.sqlite
 def test_the_database_waits_for_the_disk_and_lets_readers_read(tmp_path: Path) -> None:
     store = a_store(tmp_path)
     store.commit(LedgerChange(debts=(a_debt(1),)))

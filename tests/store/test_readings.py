@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
+from sqlalchemy import update
 
 from alertsync.locks import FileLock
 from alertsync.models import Counters, LedgerChange, Requests, Standing
+from alertsync.store.schema import actions, debts, runs
 from tests.store.test_faults import fill, filled, small_disk
-from tests.store.values import a_debt, a_run, a_store
+from tests.store.values import a_debt, a_run, a_store, change
 from tests.unit.clocks import FakeTime
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from alertsync.store import Store
 
@@ -28,11 +27,10 @@ def test_a_row_that_cannot_be_decoded_hides_no_other(
     store = filled(tmp_path)
     for number in range(1, 6):
         store.save_run(a_run(number, acted=1))
-    with contextlib.closing(sqlite3.connect(tmp_path / "alertsync.db")) as connection, connection:
-        bad = (b'{"status": "of a later version", "kind": "too"}', a_run(3).run_id)
-        connection.execute("UPDATE actions SET body = ? WHERE run_id = ?", bad)
-        connection.execute("UPDATE runs SET body = ? WHERE run_id = ?", bad)
-        connection.execute("UPDATE debts SET body = '{}' WHERE id = ?", (a_debt(7).id,))
+    bad = b'{"status": "of a later version", "kind": "too"}'
+    change(tmp_path, update(actions).where(actions.c.run_id == a_run(3).run_id).values(body=bad))
+    change(tmp_path, update(runs).where(runs.c.run_id == a_run(3).run_id).values(body=bad))
+    change(tmp_path, update(debts).where(debts.c.id == a_debt(7).id).values(body=b"{}"))
     other = a_store(tmp_path)
     assert len(other.runs(limit=50).items) == 5
     assert len(other.actions(limit=50).items) == 6
@@ -47,6 +45,7 @@ def test_a_row_that_cannot_be_decoded_hides_no_other(
     assert a_run(3).run_id in str([vars(record).get("row") for record in caplog.records])
 
 
+@pytest.mark.sqlite
 def test_a_disk_that_is_full_at_a_restart_hides_no_debt_and_no_count() -> None:
     with small_disk() as directory:
         filled(directory)
@@ -72,6 +71,7 @@ def end(store: Store, runs: int) -> None:
     store.end_run(a_run(runs), counted(runs), Requests())
 
 
+@pytest.mark.sqlite
 def test_what_could_not_be_written_in_time_does_not_undo_what_another_counted_since(tmp_path: Path) -> None:
     ours, theirs = a_store(tmp_path, FakeTime().clock), a_store(tmp_path)
     end(ours, 4)
@@ -86,6 +86,7 @@ def test_what_could_not_be_written_in_time_does_not_undo_what_another_counted_si
     assert {store.standing().counters.runs for store in (ours, theirs, a_store(tmp_path))} == {6}
 
 
+@pytest.mark.sqlite
 def test_a_kill_before_the_file_is_removed_does_not_turn_counters_back(tmp_path: Path) -> None:
     end(a_store(tmp_path), 6)
     (tmp_path / "standing.json").write_bytes(msgspec.json.encode(counted(5)))

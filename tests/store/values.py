@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from alertsync.clock import Clock
+from alertsync.clock import Clock, never_stop
+from alertsync.config_parsers import database_url
+from alertsync.errors import SharedLockError
 from alertsync.models import (
     Action,
     ActionKind,
@@ -30,18 +33,98 @@ from alertsync.models import (
     RunStatus,
     Sighting,
 )
-from alertsync.store import Store
+from alertsync.store import Store, postgresql, sqlite
+from alertsync.store.database import Database
+from tests.store import children
 from tests.unit.clocks import START
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
+
+    from sqlalchemy import Executable
+
+    from alertsync.models import Ledger, LedgerChange, Requests, Standing
+    from tests.postgresql import PostgresServer
+
+T = TypeVar("T")
 
 RETENTION = timedelta(days=30)
 
 
+server: PostgresServer | None = None
+"""Where `a_store` keeps what it is given; None for a file in its directory."""
+schemas: dict[Path, str] = {}
+"""The schema that stands for each directory."""
+prefix = ""
+opened: list[Store] = []
+"""What a test has opened, to be closed after it."""
+
+
+class AsRuns(Store):
+    """A store of which each call is one of a run: where hosts share the database, under their run lock."""
+
+    def _as_a_run(self, call: Callable[[], T]) -> T:
+        if not isinstance(self._database, Database) and self._database.session is None:
+            # A server that is away is what the call is to meet.
+            with contextlib.suppress(SharedLockError), self.reserved(children.SECONDS, never_stop):
+                return call()
+        return call()
+
+    def ledger(self) -> Ledger:
+        return self._as_a_run(super().ledger)
+
+    def commit(self, change: LedgerChange) -> None:
+        self._as_a_run(lambda: super(AsRuns, self).commit(change))
+
+    def save_run(self, run: Run) -> None:
+        self._as_a_run(lambda: super(AsRuns, self).save_run(run))
+
+    def end_run(self, run: Run, standing: Standing, requests: Requests) -> Standing:
+        return self._as_a_run(lambda: super(AsRuns, self).end_run(run, standing, requests))
+
+    def publish(self, metrics_page: bytes) -> None:
+        self._as_a_run(lambda: super(AsRuns, self).publish(metrics_page))
+
+    def publish_decisions(self, run: Run, alerts_page: bytes) -> None:
+        self._as_a_run(lambda: super(AsRuns, self).publish_decisions(run, alerts_page))
+
+
 def a_store(directory: Path, clock: Clock | None = None) -> Store:
-    return Store(directory, directory, clock or Clock(now=lambda: START), retention=RETENTION)
+    """Open the database in a directory, or the schema that stands for it."""
+    clock = clock or Clock(now=lambda: START)
+    opened.append(AsRuns(directory, directory, clock, retention=RETENTION, url=url_of(directory)))
+    return opened[-1]
+
+
+def close_all() -> None:
+    """Close what was opened so far."""
+    for store in opened:
+        store.close()
+    opened.clear()
+
+
+def url_of(directory: Path, *, port: int = 0) -> str | None:
+    """Give the address of the schema that stands for a directory, which is made if need be; None for a file."""
+    if server is None:
+        return None
+    if directory not in schemas:
+        schemas[directory] = f"{prefix}_{len(schemas)}"
+        server.make_schema(schemas[directory])
+    url, _, problem = database_url(server.url(schemas[directory], port=port))
+    assert not problem
+    return url
+
+
+def change(directory: Path, statement: Executable) -> None:
+    """Change the database behind the store's back."""
+    url = url_of(directory)
+    engine = (
+        sqlite.engine(directory / "alertsync.db") if url is None else postgresql.engine(url, pooled=False)
+    )
+    with engine.begin() as connection:
+        connection.execute(statement)
 
 
 def a_debt(number: int = 1, *, paid: datetime | None = None, made_at: datetime | None = None) -> Debt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import pytest
 from alertsync import config
 from alertsync.config_parsers import RateLimit
 from alertsync.errors import ConfigError
-from alertsync.redaction import basic
+from alertsync.redaction import basic, strike_remembered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -212,11 +213,43 @@ def test_settings_that_do_not_go_together_are_refused(
     assert set(problems(monkeypatch, **variables)) == {named}
 
 
-def test_a_setting_that_does_nothing_yet_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert config.without_effect() == []
-    monkeypatch.setenv("DATABASE_URL_FILE", "/run/secrets/database")
-    monkeypatch.setenv("TRIGGER_TOKEN", "some-token-or-other")
-    assert config.without_effect() == ["DATABASE_URL_FILE"]
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgresql", "postgres"])
+def test_the_address_of_postgresql_is_taken_with_its_options_and_its_password_is_a_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str
+) -> None:
+    rest = "://al:p%40ss%2Fword@one:5432,two/state?sslmode=verify-full&sslrootcert=/ca.pem"
+    (tmp_path / "url").write_text(f"{scheme}{rest}\n")
+    for name, value in (("DATABASE_URL", f"{scheme}{rest}"), ("DATABASE_URL_FILE", str(tmp_path / "url"))):
+        with monkeypatch.context() as patched:
+            patched.setenv(name, value)
+            settings = config.load()
+        assert settings.database_url is not None
+        assert settings.database_url.value == f"postgresql{rest}"
+        assert {"p@ss/word", f"postgresql{rest}"} <= set(settings.secrets)
+        assert "p@ss" not in repr(settings)
+        assert "p%40ss" not in repr(settings)
+        told = "connecting as al with p@ss/word to p%40ss%2Fword"
+        assert strike_remembered(told) == "connecting as al with [redacted] to [redacted]"
+    assert config.load().database_url is None
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("sqlite:///state.db", "without it, the store is a file in STATE_DIR"),
+        ("mysql://u:secret-word@h/d", "wants postgresql"),
+        ("host=h dbname=d password=secret-word", "wants the secret alone|holds a space"),
+        ("postgresql+psycopg://u:secret-word@h", "names no database"),
+        ("postgresql+psycopg://u:secret-word@h/d?sslmod=require", "option sslmod is none of PostgreSQL's"),
+        ("postgresql+psycopg://u:secret-w%zzord@h/d", "not understood"),
+    ],
+)
+def test_an_address_of_a_database_that_cannot_be_used_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, value: str, why: str
+) -> None:
+    told = problems(monkeypatch, DATABASE_URL=value)
+    assert re.search(why, told["DATABASE_URL"])
+    assert "secret-w" not in str(told)
 
 
 def test_who_may_use_it_is_read_from_variables_or_files(

@@ -10,6 +10,7 @@ import msgspec
 from alertsync.models import Owing, RunStatus, Standing
 from alertsync.web import attention, probes
 from alertsync.web.attention import Attention
+from alertsync.web.pages import concerns
 from alertsync.web.pages.verdict import Facts, Verdict, verdict
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Frame(msgspec.Struct, frozen=True):
     now: datetime
     next_run_at: datetime | None
     leads: bool
+    led_elsewhere: bool
 
 
 def left(standing: Standing) -> int:
@@ -48,12 +50,13 @@ def of(services: Services, request: Request) -> Frame:
     noted = attention.of(services, curl=attention.curl(request))
     heart, clock = services.heartbeat, services.clock
     still = heart.age(clock) or 0.0
+    leads, led_elsewhere = services.leads, services.led_elsewhere
     facts = Facts(
         missing=services.missing,
         attention=noted,
         last=standing.last,
         interval=services.settings.interval,
-        leads=heart.leader is not None,
+        leads=leads or led_elsewhere,
         dry_run=services.settings.policy.dry_run,
         repage=services.settings.policy.repage,
         stuck_for=still if still > probes.longest_still(services.settings) else 0.0,
@@ -63,12 +66,13 @@ def of(services: Services, request: Request) -> Frame:
     owed = sum(standing.debts.get(state, 0) for state in Owing if state.is_open)
     silences = sum(standing.irm_silences.values()) + standing.hand_silences
     return Frame(
-        verdict=verdict(facts),
+        verdict=verdict(facts, concerns.of(facts)),
         standing=standing,
         attention=noted,
         counts={"now": 0, "inconsistencies": facts.left, "owed": owed, "silences": silences, "history": 0},
         loud="owed" if standing.due else "",
         now=clock.now(),
         next_run_at=heart.next_run_at(clock),
-        leads=facts.leads,
+        leads=leads,
+        led_elsewhere=led_elsewhere,
     )
