@@ -100,18 +100,19 @@ def test_one_host_runs_at_a_time_and_the_ledger_is_written_by_that_one_alone(tmp
 
 def test_the_run_lock_is_waited_for_and_other_schemas_do_not_matter(tmp_path: Path) -> None:
     one, other, elsewhere = a_host(tmp_path), a_host(tmp_path), a_host(tmp_path / "elsewhere")
-    told = threading.Event()
+    told, over = threading.Event(), threading.Event()
 
     def run() -> None:
         with one.reserved(0.0, never_stop):
             told.set()
-            time.sleep(0.5)
+            over.wait(children.SECONDS)
 
     running = threading.Thread(target=run)
     running.start()
     assert told.wait(children.SECONDS)
     assert runs_on(elsewhere)
     assert not runs_on(other)
+    threading.Timer(0.3, over.set).start()
     assert runs_on(other, wait=children.SECONDS)
     running.join()
 
