@@ -3,11 +3,12 @@
 #   docker buildx imagetools inspect python:3.11.14-slim-bookworm --format '{{.Manifest.Digest}}'
 FROM python:3.11.14-slim-bookworm AS build
 
-COPY requirements.txt /build/
+# With PostgreSQL's driver, as whoever runs several replicas needs it, and an image of its own for that would be one too many.
+COPY requirements.txt requirements-postgresql.txt /build/
 # Wheels only: what would need a compiler fails here instead of bringing one along.
 RUN python -m venv /opt/venv \
     && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: \
-        --require-hashes -r /build/requirements.txt \
+        --require-hashes -r /build/requirements.txt -r /build/requirements-postgresql.txt \
     && /opt/venv/bin/pip uninstall --yes pip setuptools
 
 WORKDIR /app

@@ -16,7 +16,16 @@ import msgspec
 
 from alertsync.errors import UpstreamError
 from alertsync.inquiry import SILENT, Inquiry
-from alertsync.models import ActionKind, DecisionKind, Deliveries, Explanation, Ledger, Snapshots, Upstream
+from alertsync.models import (
+    ActionKind,
+    DecisionKind,
+    Deliveries,
+    Explanation,
+    Ledger,
+    Snapshots,
+    Upstream,
+    peer_name,
+)
 from alertsync.planner.adopt import debts_of
 from alertsync.planner.membership import Indexes
 from alertsync.planner.places import places, together
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from alertsync.clients.irm import IrmClient
-    from alertsync.clients.peers import Peers
+    from alertsync.clients.peers import Peers, Readings
     from alertsync.clock import Clock, Deadline
     from alertsync.models import (
         AlertGroup,
@@ -385,7 +394,19 @@ class Observer:
         silent = "; ".join(str(one) for one in readings.errors.values())
         versions = ", ".join(dict.fromkeys(one.version for one in readings.snapshots))
         self._seen("alertmanager", began, reachable=True, version=versions, error=silent)
+        if len(self._alertmanager.addresses) > 1:
+            self._seen_apart(readings)
         return readings.snapshots
+
+    def _seen_apart(self, readings: Readings) -> None:
+        """Tell of each peer what came of reading it; all are read side by side, and each is said to take as long as all."""
+        whole = self.upstreams["alertmanager"]
+        versions = {one.peer: one.version for one in readings.snapshots}
+        for address in self._alertmanager.addresses:
+            error = readings.errors.get(address)
+            self.upstreams[peer_name(address)] = msgspec.structs.replace(
+                whole, reachable=error is None, version=versions.get(address, ""), error=str(error or "")
+            )
 
     def _begin(self, name: str) -> float:
         began = self._asked[name] = self._clock.monotonic()

@@ -71,6 +71,10 @@ class _Posted(msgspec.Struct, frozen=True):
     progress: Progress
 
 
+# Made here and not where it is used: two threads that use a struct of msgspec for the first time crash the process.
+_read_posted = msgspec.json.Decoder(_Posted).decode
+
+
 class Reporter:
     """What a run tells on its way; this one tells nobody."""
 
@@ -155,7 +159,7 @@ class Board:
 
     def _posted(self) -> _Posted | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Posted)
+            return _read_posted(self._path.read_bytes())
         except (OSError, ValueError):
             return None
 

@@ -47,6 +47,7 @@ class _Legacy(msgspec.Struct, gc=False):
 
 
 _read_webhook = msgspec.json.Decoder(_Webhook).decode
+_read_legacy = msgspec.json.Decoder(_Legacy).decode
 
 
 def delivery(wire: WireDelivery) -> Delivery:
@@ -73,7 +74,7 @@ def _otherwise(payload: bytes, no_webhook: Exception) -> LegacyAlert | Unreadabl
     if "groupKey" in value or "alerts" in value:
         return Unreadable(why=f"its payload is not Alertmanager's ({no_webhook})")
     try:
-        legacy = msgspec.json.decode(payload, type=_Legacy)
+        legacy = _read_legacy(payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Unreadable(why=f"its payload is not Alertmanager's ({error})")
     if not legacy.fingerprint:

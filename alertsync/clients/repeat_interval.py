@@ -42,6 +42,9 @@ class _Configuration(msgspec.Struct):
     route: _Route
 
 
+_read_configuration = msgspec.json.Decoder(_Configuration).decode
+
+
 @lru_cache(maxsize=32)
 def longest(configuration: str) -> timedelta | None:
     """Give the longest `repeat_interval` of a configuration, None if it cannot be told.
@@ -77,7 +80,7 @@ def _root_names_one(configuration: str) -> bool:
     """
     if configuration.lstrip().startswith("{"):
         try:
-            return bool(msgspec.json.decode(configuration, type=_Configuration).route.repeat_interval)
+            return bool(_read_configuration(configuration).route.repeat_interval)
         except msgspec.DecodeError:
             return False
     root = _ROOT.search(f"{configuration}\n")

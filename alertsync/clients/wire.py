@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
@@ -22,6 +23,18 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time of the wire. One without an offset is refused: it could not be compared with any other."""
 
 
+_preparing = threading.Lock()
+_decoders: dict[object, msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
+    """Give the decoder of a shape, made once: two threads that use a struct of msgspec for the first time crash the process."""
+    with _preparing:
+        if shape not in _decoders:
+            _decoders[shape] = msgspec.json.Decoder(shape)
+        return _decoders[shape]
+
+
 def decode_each(
     http: Http, operation: Operation, answer: Answer, shape: type[T], become: Callable[[T], U]
 ) -> list[U]:
@@ -31,7 +44,7 @@ def decode_each(
     of the wire is let go as soon as it has become what it stands for, so that no list is there twice.
     """
     entries = decode(http, operation, answer, list[msgspec.Raw])
-    read = msgspec.json.Decoder(shape).decode
+    read = _decoder(shape).decode
     try:
         return [become(read(entry)) for entry in entries]
     except msgspec.ValidationError as error:
@@ -48,7 +61,7 @@ def decode_list(http: Http, operation: Operation, answer: Answer, shape: type[T]
 def decode(http: Http, operation: Operation, answer: Answer, shape: type[T]) -> T:
     """Decode the JSON body of `answer` as `shape`; raise `UpstreamError` (not_json, wrong_shape)."""
     try:
-        return msgspec.json.decode(answer.body, type=shape)
+        return _decoder(shape).decode(answer.body)
     except msgspec.ValidationError as error:
         raise failures.wrong_shape(http.endpoint, operation, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -12,7 +12,7 @@ from alertsync.models import DURATION_BUCKETS, Counters, LeaseState, Owing, RunS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from alertsync.models import Action, Ledger, Run
+    from alertsync.models import Action, Ledger, Run, Upstream
 
 
 def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
@@ -26,7 +26,7 @@ def count(standing: Standing, run: Run, ledger: Ledger) -> Standing:
         standing,
         counters=_counters(standing.counters, run),
         last=_summary(run),
-        upstreams=standing.upstreams | run.upstreams,
+        upstreams=_upstreams(standing, run),
         debts={state.value: number for state, number in owed.items()},
         due=owed[Owing.DUE] + owed[Owing.POSTED],
         leases=sum(lease.state is LeaseState.HELD for lease in ledger.leases),
@@ -58,6 +58,13 @@ def count_actions(standing: Standing, actions: Iterable[Action], ledger: Ledger)
         irm_silences=dict(Counter(one.state.value for one in ledger.irm_silences if one.is_open)),
         hand_silences=sum(one.is_open for one in ledger.hand_silences),
     )
+
+
+def _upstreams(standing: Standing, run: Run) -> dict[str, Upstream]:
+    """Give how each was last seen; of peers that are not among the settings any more nobody wants to know."""
+    read = "alertmanager" in run.upstreams
+    kept = {name: one for name, one in standing.upstreams.items() if not read or name == "irm"}
+    return kept | run.upstreams
 
 
 def _counters(before: Counters, run: Run) -> Counters:

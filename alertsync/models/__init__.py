@@ -75,6 +75,7 @@ from alertsync.models.runs import (
     Standing,
     Summary,
     Upstream,
+    peer_name,
 )
 from alertsync.models.silencing import (
     EventOutcome,
@@ -152,4 +153,5 @@ __all__ = [
     "Upstream",
     "Webhook",
     "WebhookEvent",
+    "peer_name",
 ]

@@ -89,6 +89,11 @@ class Upstream(msgspec.Struct, frozen=True):
     error: str = ""
 
 
+def peer_name(address: str) -> str:
+    """Name one peer of a cluster of Alertmanager among upstreams, in which "alertmanager" stands for them all."""
+    return f"alertmanager {address}"
+
+
 class RunStatus(StrEnum):
     """How a run ended, or that it has not ended yet."""
 
@@ -102,9 +107,10 @@ class RunStatus(StrEnum):
 class Run(msgspec.Struct, frozen=True):
     """One run: why it ran, how it ended, what it found and did.
 
-    `repages` are the pages that it was to send again, whether or not it did, `silence_changes` what was to be done in
-    Alertmanager because of silences in IRM; what came of it stands in `actions`. `decisions_omitted` and
-    `repages_omitted` count what was left out of a record to keep it small.
+    `upstreams` has "irm", "alertmanager", and each peer by its `peer_name` where there are several. `repages` are the
+    pages that it was to send again, whether or not it did, `silence_changes` what was to be done in Alertmanager because
+    of silences in IRM; what came of it stands in `actions`. `decisions_omitted` and `repages_omitted` count what was left
+    out of a record to keep it small.
     """
 
     run_id: str

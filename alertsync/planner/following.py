@@ -124,11 +124,13 @@ class Follower:
         if members.keys() <= caught or until is None:
             silence = msgspec.structs.replace(silence, state=IrmSilenceState.FOLLOWED, why="")
             return silence, [*changes, *self._extend(silence, group, kept, until)], False
-        if not whole:
-            return silence, changes, True
         found = cover(members, self._crowd)
         versions = [view.version for view in self._context.views]
         refused = found.refused or unsupported(found.silences, versions) or self._context.ledger.degraded
+        integration = self._context.integrations.get(group.integration_id)
+        if not whole and (not refused or (integration is not None and integration.merges)):
+            # Where places are not merged, no delivery could make of a stranger a member.
+            return silence, changes, True
         if refused:
             noted = msgspec.structs.replace(silence, noted=refused)
             return self._refused(noted, refused), [*changes, *self._note(silence, refused)], False

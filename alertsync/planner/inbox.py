@@ -33,12 +33,13 @@ from alertsync.models import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from alertsync.models import AlertGroup, Lease, Policy, Snapshots, WebhookEvent
     from alertsync.planner.context import Context
 
-_SAME = timedelta(seconds=2)
-"""How far the time of an event may be from the time that IRM shows: they are the same, but formats may cut them."""
+_SAME, _CUT = timedelta(milliseconds=1), timedelta(seconds=1)
+"""How far two times of one event may be apart: they are the same, but a format may cut milli- or whole seconds off."""
 _MOMENT = timedelta(seconds=30)
 """How long an event waits for IRM to show what it tells of."""
 _TRY_FOR = timedelta(hours=1)
@@ -108,7 +109,11 @@ def holds(silence: IrmSilence, group: AlertGroup) -> bool:
 def _shown(event: WebhookEvent, group: AlertGroup) -> bool:
     if group.state != "silenced" or group.silenced_at is None or event.at is None:
         return False
-    return abs(event.at - group.silenced_at) <= _SAME
+    return _same(event.at, group.silenced_at)
+
+
+def _same(one: datetime, other: datetime) -> bool:
+    return abs(one - other) < (_SAME if one.microsecond and other.microsecond else _CUT)
 
 
 def _not_shown(
@@ -130,7 +135,7 @@ def _is_ours(event: WebhookEvent, me: str, lease: Lease | None) -> bool:
         return True
     if lease is None or event.at is None:
         return False
-    if lease.silenced_at is not None and abs(event.at - lease.silenced_at) <= _SAME:
+    if lease.silenced_at is not None and _same(event.at, lease.silenced_at):
         return True
     return lease.state is LeaseState.INTENDED and abs(event.at - lease.asked_at) <= _ASKED_FOR
 

@@ -39,6 +39,8 @@ _WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 T = TypeVar("T")
 
 _read_standing = msgspec.json.Decoder(Standing).decode
+_read_fields = msgspec.json.Decoder(Run).decode
+_read_decision = msgspec.json.Decoder(Decision).decode
 
 
 class PublishedFiles:
@@ -175,11 +177,10 @@ def written(run: Run) -> bytearray:
 def read_run(content: bytes) -> Run:
     """Read what `written` wrote, decision by decision for the same reason."""
     fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    decode = msgspec.json.Decoder(Decision).decode
     found = msgspec.json.decode(fields.pop("decisions", b"[]"), type=list[msgspec.Raw])
-    run = msgspec.json.decode(msgspec.json.encode(fields), type=Run)
+    run = _read_fields(msgspec.json.encode(fields))
     # Not `map`, which never lets another thread run.
-    return msgspec.structs.replace(run, decisions=tuple([decode(one) for one in found]))
+    return msgspec.structs.replace(run, decisions=tuple([_read_decision(one) for one in found]))
 
 
 def _replace(path: Path, content: bytes | bytearray) -> None:

@@ -31,6 +31,8 @@ _KEPT_RUNS = 20
 
 _KEPT_FORGOTTEN = 1000
 _STANDING, _REQUESTS = "standing", "requests"
+_decode_standing = msgspec.json.Decoder(Standing).decode
+_decode_requests = msgspec.json.Decoder(Requests).decode
 _FACT = select(facts.c.body).where(facts.c.name == bindparam("wanted"))
 
 
@@ -180,7 +182,7 @@ def read_standing(connection: Connection) -> Standing | None:
     """Read how things stand; None where nobody has written it, or it cannot be read."""
     body = connection.scalar(_FACT, {"wanted": _STANDING})
     try:
-        return None if body is None else msgspec.json.decode(body, type=Standing)
+        return None if body is None else _decode_standing(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -189,7 +191,7 @@ def read_requests(connection: Connection) -> Requests:
     """Read what was ever asked of the upstreams; nothing where nobody has counted, or it cannot be read."""
     body = connection.scalar(_FACT, {"wanted": _REQUESTS})
     try:
-        return Requests() if body is None else msgspec.json.decode(body, type=Requests)
+        return Requests() if body is None else _decode_requests(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Requests()
 

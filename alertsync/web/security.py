@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from flask import request
 
+from alertsync.headers import HEADERS
 from alertsync.web.access import WEBHOOK
 from alertsync.web.problems import ProblemError
 
@@ -14,35 +15,7 @@ if TYPE_CHECKING:
     from flask import Flask, Response
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_FEATURES = (
-    "accelerometer",
-    "camera",
-    "display-capture",
-    "geolocation",
-    "gyroscope",
-    "magnetometer",
-    "microphone",
-    "midi",
-    "payment",
-    "usb",
-)
 _PORTS = {"http": ":80", "https": ":443"}
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _FEATURES),
-}
-"""What every answer says, unless it says otherwise itself.
-
-Strict-Transport-Security is not among them: it would bind every port and path of a host, and who owns the host and its
-certificate, which is the proxy in front, knows what else is served there.
-"""
 
 
 def register(app: Flask) -> None:
@@ -61,7 +34,7 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def set_headers(response: Response) -> Response:
-        for name, value in _HEADERS.items():
+        for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         # An answer with an ETag may be kept, and is asked for again: who asks shows a password each time.
         response.headers.setdefault(

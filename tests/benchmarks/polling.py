@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.polling`: how long the running service takes for what is polled, with 1000 decisions.
+"""`python -m tests.benchmarks.polling`: how long the running service takes for what is polled and scraped, with 1000 decisions.
 
 Prints the median and the slowest answer of each request, in milliseconds, and how large it is. Fails where a median is
 above its target, which leaves much room for a machine that has other work.
@@ -17,8 +17,20 @@ from pathlib import Path
 import msgspec
 import requests
 
+from alertsync import metrics
 from alertsync.clock import Clock
-from alertsync.models import AlertStatus, DecisionKind, LedgerChange, Member, Owing
+from alertsync.models import (
+    AggregationGroup,
+    Alert,
+    AlertmanagerSnapshot,
+    AlertStatus,
+    DecisionKind,
+    LedgerChange,
+    Member,
+    Owing,
+    Requests,
+    Standing,
+)
 from alertsync.store import Store
 from tests.service import Service
 from tests.unit.clocks import START
@@ -38,6 +50,7 @@ _PATHS = (
     "/api/v1/actions",
     "/api/v1/debts",
 )
+_SCRAPED = "/metrics"
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,7 @@ def measure(rounds: int = ROUNDS) -> list[Timed]:
         home = Path(directory)
         fill(home / "state")
         with Service(home, {}) as service, requests.Session() as session:
-            found = [_time(session, service, path, rounds, known=False) for path in _PATHS]
+            found = [_time(session, service, path, rounds, known=False) for path in (*_PATHS, _SCRAPED)]
             return found + [_time(session, service, path, rounds, known=True) for path in _PATHS]
 
 
@@ -80,10 +93,22 @@ def fill(state_dir: Path) -> None:
         decisions.append(msgspec.structs.replace(made, alert_group=group))
     done = run(1, decisions=tuple(decisions))
     store.save_run(done)
-    store.publish_decisions(done, b"")
+    store.publish_decisions(done, _alerts())
+    store.publish(metrics.render_standing(store.end_run(done, Standing(), Requests())))
     store.commit(
         LedgerChange(debts=tuple(debt(Owing.OWED, name=f"I{number}", made_at=START) for number in range(200)))
     )
+
+
+def _alerts() -> bytes:
+    """Give the metrics of an alert for each decision."""
+    alerts = tuple(
+        Alert(f"{number:016x}", {"alertname": "Disk", "instance": f"db{number}"}, AlertStatus.ACTIVE)
+        for number in range(DECISIONS)
+    )
+    group = AggregationGroup("oncall", {"alertname": "Disk"}, alerts)
+    known = AlertmanagerSnapshot((group,), (), START, settled=True, version="", clock=START, read_at=START)
+    return metrics.render_alerts(known, ("alertname", "instance"), ())
 
 
 def _time(session: requests.Session, service: Service, path: str, rounds: int, *, known: bool) -> Timed:

@@ -229,7 +229,7 @@ def test_several_pods_share_a_database_and_nothing_on_a_disk() -> None:
     assert "PersistentVolumeClaim" not in kinds("replicated")
     volumes = {it["name"]: it for it in pods("replicated")[0]["volumes"]}
     assert volumes["state"].keys() == {"name", "emptyDir"}
-    assert volumes["database"]["secret"]["items"] == [{"key": "url", "path": "DATABASE_URL"}]
+    assert volumes["database"]["secret"]["items"] == [{"key": "uri", "path": "DATABASE_URL"}]
     (container,) = pods("replicated")[0]["containers"]
     mounts = {it["name"]: it["mountPath"] for it in container["volumeMounts"]}
     names = {it["name"]: it.get("value") for it in container["env"]}

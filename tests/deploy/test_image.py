@@ -57,6 +57,12 @@ def test_the_image_holds_what_runs_and_nothing_that_builds(image: Image) -> None
     }
 
 
+def test_the_image_can_speak_with_postgresql(image: Image) -> None:
+    subprocess.run(
+        [image.root / "opt/venv/bin/python", "-c", "import psycopg; psycopg.pq.version()"], check=True
+    )
+
+
 def test_every_module_is_compiled_as_nobody_can_do_it_later(image: Image) -> None:
     for folder in (image.root / "app", image.root / "opt/venv/lib"):
         # compileall looks for what Python would look for, and changes nothing that is up to date.

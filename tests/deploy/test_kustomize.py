@@ -8,6 +8,7 @@ import yaml
 from tests.deploy.generated import BASE, BUNDLE, KUBERNETES, ROOT, generated
 from tests.deploy.manifests import Manifest, by_kind, pod_of, validate
 from tests.deploy.programs import output
+from tests.docs import settings
 
 REPLICATED = KUBERNETES / "overlays" / "replicated"
 CRONJOB = KUBERNETES / "cronjob.yaml"
@@ -63,7 +64,8 @@ def test_several_pods_share_a_database_and_nothing_on_a_disk(replicated: dict[st
         "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
     }
     assert "PersistentVolumeClaim" not in replicated
-    assert "DATABASE_URL" in replicated["Secret"]["stringData"]
+    loaded = settings.load({**replicated["ConfigMap"]["data"], **replicated["Secret"]["stringData"]})
+    assert loaded.database_url
     volumes = {one["name"]: one for one in pod_of(replicated["Deployment"])["volumes"]}
     assert volumes["state"].keys() == {"name", "emptyDir"}
 

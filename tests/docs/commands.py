@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.docs.readme import ROOT
@@ -30,6 +30,8 @@ NEEDS = {
 STAYS = re.compile(r"make demo|\.venv/bin/gunicorn|curl -N .*")
 """Commands that go on until Ctrl-C; what follows on the page is done while they do."""
 
+_LOOKS = re.compile(r"(curl|python) ")
+"""Commands that leave nothing behind in the shell; once is enough for all pages."""
 _FENCE = re.compile(r"^(?:<!-- ([^\n]*) -->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PAGE_SECONDS = 100.0
 _COPIED = ("alertsync", "deploy", "Makefile", "pyproject.toml", "wsgi.py", "gunicorn.conf.py", ".env.example")
@@ -112,30 +114,37 @@ def workplace(directory: Path, *, installed: bool) -> Path:
     return directory
 
 
-def run_page(
-    blocks: list[Block],
-    where: Path,
-    settings: Mapping[str, str],
-    swaps: Mapping[str, str],
-    after: Mapping[str, str],
-) -> list[str]:
-    """Run blocks one after the other in one shell, and give the names of those that were run to their end.
+@dataclass(frozen=True)
+class Stage:
+    """Where pages are played: the environment, and what their examples stand for.
 
-    `settings` are its environment, `swaps` what is put in place of what only an example can say, and `after` what is
-    done beyond a command, such as to edit the file that it made. AssertionError with all that was said if one fails.
+    `swaps` are put in place of what only an example can say. `after` is done beyond a command that holds such a text, such
+    as to edit the file that it made. What was `done` on one page is not done again on another: many commands look at
+    the same few things.
+    """
+
+    settings: Mapping[str, str] = field(default_factory=dict)
+    swaps: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, str] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+
+
+def run_page(blocks: list[Block], where: Path, stage: Stage) -> list[str]:
+    """Run blocks one after the other in one shell, and give the names of those that came to their end.
+
+    AssertionError with all that was said if one fails.
     """
     script = [_PROLOGUE]
-    done: set[str] = set()
     for block in blocks:
         script.append(f"echo '=== {block}'")
         for number, command in enumerate(block.commands):
-            if command in done:
+            if command in stage.done and _LOOKS.match(command):
                 continue
-            done.add(command)
-            script.append(_line(command, swaps, f"{block.line}-{number}.out"))
-            script += [extra for text, extra in after.items() if text in command]
+            stage.done.add(command)
+            script.append(_line(command, stage.swaps, f"{block.line}-{number}.out"))
+            script += [extra for text, extra in stage.after.items() if text in command]
     script.append("echo '=== end'")
-    said = _bash("\n".join(script), where, settings)
+    said = _bash("\n".join(script), where, stage.settings)
     names = re.findall(r"^=== (.+)$", said, re.MULTILINE)
     assert names[-1:] == ["end"], f"{names[-1]} failed:\n{said.rpartition('=== ')[2]}"
     return names[:-1]

@@ -1,12 +1,13 @@
 """Every command of the documentation is run, or says what it needs that a test has not."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.docs.commands import NEEDS, blocks_of, run_page, to_run, workplace
+from tests.docs.commands import NEEDS, Stage, blocks_of, run_page, to_run, workplace
 from tests.docs.readme import PAGES, ROOT
 from tests.e2e.worlds import TOKEN, World, simulated_world
 from tests.servers import free_port, poll_until
@@ -38,6 +39,12 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
+def done() -> dict[str, set[str]]:
+    """Remember what was done with each service."""
+    return defaultdict(set)
+
+
+@pytest.fixture(scope="module")
 def service(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Start the service that the pages speak of at port 8080; whoever wants may use it."""
     settings = world.settings(RECONCILE_INTERVAL="60", DRY_RUN="true")
@@ -65,7 +72,7 @@ def guarded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.mark.parametrize("page", [page for page in PAGES if to_run(page)], ids=name_of)
 def test_the_commands_of_a_page_do_what_they_say(
-    page: Path, world: World, request: pytest.FixtureRequest, tmp_path: Path
+    page: Path, world: World, done: dict[str, set[str]], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     blocks = to_run(page)
     text = "".join(block.text for block in blocks)
@@ -95,7 +102,8 @@ def test_the_commands_of_a_page_do_what_they_say(
     }
     edited = {f"{name}={value}" for name, value in world.settings(GRAFANA_IRM_TOKEN=TOKEN).items()}
     after = {"cp .env.example .env": f"printf '%s\\n' {' '.join(sorted(edited))} >>.env"}
-    assert run_page(blocks, where, settings, swaps, after) == [str(block) for block in blocks]
+    stage = Stage(settings, swaps, after, done[str(port)])
+    assert run_page(blocks, where, stage) == [str(block) for block in blocks]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -124,7 +132,7 @@ def test_the_runner_tells_a_command_that_fails(tmp_path: Path) -> None:
     where = tmp_path / "where"
     where.mkdir()
     with pytest.raises(AssertionError, match=r"page.md:5 failed:(.|\n)*first(.|\n)*no-such-file"):
-        run_page(to_run(page), where, {}, {}, {})
+        run_page(to_run(page), where, Stage())
 
 
 def test_the_runner_tells_an_answer_that_is_an_error(tmp_path: Path, service: Service) -> None:
@@ -133,4 +141,4 @@ def test_the_runner_tells_an_answer_that_is_an_error(tmp_path: Path, service: Se
     where = tmp_path / "where"
     where.mkdir()
     with pytest.raises(AssertionError, match=r"page.md:1 failed:(.|\n)*404"):
-        run_page(to_run(page), where, {}, {}, {})
+        run_page(to_run(page), where, Stage())

@@ -237,14 +237,6 @@ def test_the_page_of_deployment_shows_the_command_of_the_cron_job() -> None:
     assert shown[0] <= wanted
 
 
-def test_the_example_network_policy_selects_the_pods(bundle: dict[str, Manifest]) -> None:
-    examples = [yaml.safe_load(block) for block in blocks(DEPLOYMENT, "yaml")]
-    policy = next(one for one in examples if one.get("kind") == "NetworkPolicy")
-    deployment = bundle["Deployment"]
-    assert policy["metadata"]["namespace"] == deployment["metadata"]["namespace"]
-    assert policy["spec"]["podSelector"] == deployment["spec"]["selector"]
-
-
 # --- Docker -----------------------------------------------------------------------------------------------
 
 

@@ -323,6 +323,13 @@ def test_the_example_scrape_configuration_is_accepted_by_prometheus(tmp_path: Pa
     assert promtool("check", "config", str(file)).returncode == 0
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_names_an_alert_of_ours_that_does_not_exist(page: Path) -> None:
+    rules = (ROOT / "deploy" / "monitoring" / "rules.yaml").read_text()
+    named = {text for text in code(prose(page)) if re.fullmatch(r"Alertsync[A-Z]\w+", text)}
+    assert named <= set(re.findall(r"- alert: (\w+)", rules))
+
+
 # --- Decisions --------------------------------------------------------------------------------------------
 
 

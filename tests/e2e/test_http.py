@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from alertsync.headers import HEADERS
 from alertsync.simulator.wire import Fault
 from tests.e2e.worlds import World, expect, simulated_world
 from tests.service import Service
@@ -177,6 +178,17 @@ def test_a_wrong_method_is_told_the_right_one(
 def test_a_header_that_is_too_long_is_refused_with_a_problem(service: Service) -> None:
     answer = service.get("/healthz", headers={"X-Long": "x" * 20_000})
     assert "8190" in problem(answer, 431)["hint"]
+    assert answer.headers["Connection"] == "close"
+
+
+def test_what_is_refused_unread_tells_a_browser_the_same_as_any_answer(service: Service) -> None:
+    told = {**HEADERS, "Cache-Control": "no-store"}
+    for answer in (
+        service.get("/healthz"),
+        service.get("/healthz", headers={"X-Long": "x" * 20_000}),
+        service.get(f"/healthz?{'x' * 10_000}"),
+    ):
+        assert {name: answer.headers.get(name) for name in told} == told, answer.status_code
 
 
 def test_too_many_headers_are_refused_with_a_problem(service: Service) -> None:

@@ -85,6 +85,14 @@ def test_a_silence_in_irm_is_one_in_alertmanager_and_ends_with_it(tmp_path: Path
             expect("it is expired", lambda: silences(world) == [])
             assert [one["id"] for one in silences(world, "--expired")] == [silence["id"]]
             expect("its end is told", lambda: "Silence ended" in told(service))
+        large = {
+            "event": {"type": "resolve"},
+            "user": None,
+            "alert_group": {"id": "I1"},
+            "alert_payload": "x" * 2_000_000,
+        }
+        answer = service.ask("POST", "/webhook", json=large, auth=("irm", PASSWORD))
+        assert (answer.status_code, answer.json()["outcome"]) == (200, "ignored")
         assert service.metric("alertsync_webhook_deliveries_total", kind="silence", outcome="accepted") == 2
         assert service.metric("alertsync_actions_total", action="expire_silence", outcome="expired") == 1
         assert not service.events(level="error")

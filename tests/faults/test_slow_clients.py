@@ -28,11 +28,11 @@ PATIENCE = 1.0
 CONFIG = f"""
 from flask import Request
 
-from alertsync import worker
+from alertsync import client_sockets, worker
 from alertsync.web import queries
 
-worker._REQUEST_SECONDS = {PATIENCE}
-worker._ANSWER_SECONDS = {PATIENCE}
+client_sockets._REQUEST_SECONDS = {PATIENCE}
+client_sockets._ANSWER_SECONDS = {PATIENCE}
 worker_class = worker.ProblemWorker
 threads = {THREADS}
 control_socket_disable = True

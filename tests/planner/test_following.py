@@ -326,6 +326,36 @@ def test_events_that_repeat_or_come_out_of_order_make_nothing_but_the_last_word(
         assert outcomes["e3"] is EventOutcome.NOTHING
 
 
+@pytest.mark.parametrize(
+    ("shown", "told", "same"),
+    [
+        (0.123456, 0.123456, True),
+        (0.123456, 0.123, True),
+        (0.123456, 0.0, True),
+        (0.0, 0.9, True),
+        (0.123456, 0.125, False),
+        (0.123456, 1.3, False),
+        (0.0, 1.0, False),
+    ],
+)
+def test_an_event_is_of_a_silence_if_their_times_are_the_same_but_for_what_a_format_cuts(
+    shown: float, told: float, same: bool
+) -> None:
+    at = SINCE + timedelta(seconds=shown)
+    made = follow(silenced(silenced_at=at), alert("a"), known=None, events=(event("e1", seconds=told),))
+    assert bool(made.silence_changes) is same
+
+
+def test_what_is_refused_for_certain_needs_no_deliveries() -> None:
+    odd = msgspec.structs.replace(alert("x"), labels={"alertname": "Disk", "instance": "a", "job": "b"})
+    elsewhere = AggregationGroup("other", {"job": "b"}, (odd,))
+    made = follow(silenced("a", alerts_count=2), alert("a"), groups=(elsewhere,))
+    assert (kinds(made), made.unread) == ([NOTE], ())
+    merging = msgspec.structs.replace(INTEGRATION, merges=True)
+    made = follow(silenced("a", alerts_count=2), alert("a"), groups=(elsewhere,), integrations=(merging,))
+    assert (kinds(made), len(made.unread)) == ([], 1)
+
+
 def test_a_silence_by_nobody_is_left_alone_even_where_strangers_are_not() -> None:
     nobody = msgspec.structs.replace(event("e1"), user_id="", user_email="")
     made = follow(silenced(), alert("a"), known=None, events=(nobody,), policy={"strangers": "unsilence"})

@@ -15,6 +15,7 @@ import pytest
 from alertsync import exposition
 from alertsync.clock import Clock
 from alertsync.models import Counters, LedgerChange, Requests, Standing
+from alertsync.store import migrate, sqlite
 from alertsync.store.published import PublishedFiles
 from tests.store import children
 from tests.store.values import a_debt, a_run, a_store, url_of
@@ -152,12 +153,8 @@ def test_processes_that_start_at_once_make_one_database(tmp_path: Path, database
 
 @pytest.mark.sqlite
 def test_processes_that_start_at_once_bring_an_older_database_up_to_date_once(tmp_path: Path) -> None:
-    import alembic.command  # noqa: F401, PLC0415  loaded before the fork, so that the children meet at the tables
-
-    # A table of somebody else, so that the steps are gone through and not all tables made at once.
-    connection = sqlite3.connect(tmp_path / "alertsync.db")
-    connection.execute("CREATE TABLE older (body TEXT)")
-    connection.close()
+    with sqlite.engine(tmp_path / "alertsync.db", create=True).connect() as connection, connection.begin():
+        migrate.upgrade(connection, "0001")
     barrier = children.forked.Barrier(4)
     children.finish(*(children.start(_use_and_tell, tmp_path, barrier, number) for number in range(4)))
     told = [path.read_text() for path in tmp_path.glob("*.log")]

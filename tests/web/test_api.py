@@ -14,7 +14,7 @@ from alertsync.simulator.wire import Fault
 from alertsync.web import create_app
 from tests.docs import settings
 from tests.reconciler.bench import Bench, bench
-from tests.servers import poll_until
+from tests.servers import free_port, poll_until
 from tests.unit.clocks import START
 from tests.unit.ledgers import action, decision, run
 
@@ -194,6 +194,27 @@ def test_the_status_tells_mode_loop_both_systems_and_the_last_run(world: Bench, 
     assert alertmanager["version"]
     assert body["upstreams"]["irm"]["seconds"] >= 0
     assert body["attention"] == client.get("/readyz").get_json()["attention"]
+
+
+def test_the_status_tells_of_each_peer_what_it_answered_itself(world: Bench) -> None:
+    there, gone = world.services.settings.alertmanager.urls[0], f"http://127.0.0.1:{free_port()}"
+
+    def seen() -> list[tuple[bool, bool, bool]]:
+        status = create_app(world.services).test_client().get("/api/v1/status").get_json()
+        peers = status["upstreams"]["alertmanager"]
+        return [(one["reachable"], bool(one["version"]), bool(one["error"])) for one in peers]
+
+    world.restart(ALERTMANAGER_HOST=f"{there},{gone}", ALERTMANAGER_TIMEOUT="1")
+    world.run()
+    assert seen() == [(True, True, False), (False, False, True)]
+    world.alertmanager_server.inject(Fault("status", status=404, times=99))
+    world.run()
+    assert seen() == [(False, False, True)] * 2, "none answered"
+    world.alertmanager_server.heal()
+    world.restart(ALERTMANAGER_HOST=there)
+    world.run()
+    assert seen() == [(True, True, False)]
+    assert set(world.services.store.standing().upstreams) == {"alertmanager", "irm"}
 
 
 def test_the_status_names_what_is_missing(tmp_path: Path) -> None:

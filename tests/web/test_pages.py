@@ -24,8 +24,9 @@ from alertsync.models import (
 )
 from alertsync.store import Store
 from alertsync.web.attention import Attention, Engaged, Owed
-from alertsync.web.pages import chart, decisions, owed, phrases, places, story, words
-from alertsync.web.pages.verdict import Facts, Tone, verdict
+from alertsync.web.pages import chart, concerns, decisions, owed, phrases, places, story, words
+from alertsync.web.pages.verdict import Facts, Tone, Verdict
+from alertsync.web.pages.verdict import verdict as judge
 from tests.unit.clocks import START, FakeTime
 from tests.unit.ledgers import action, debt, decision, lease, run
 
@@ -50,6 +51,10 @@ def facts(attention: Attention = NOTHING, **more: Any) -> Facts:
         "repage": True,
     }
     return Facts(**(values | more))
+
+
+def verdict(these: Facts) -> Verdict:
+    return judge(these, concerns.of(these))
 
 
 def attention(**more: Any) -> Attention:

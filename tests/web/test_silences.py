@@ -47,6 +47,13 @@ def client(world: Bench) -> FlaskClient:
     return create_app(world.services).test_client()
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """Give a client of a service without settings, which refuses before it looks."""
+    values = {"STATE_DIR": str(tmp_path_factory.mktemp("bare"))}
+    return create_app(bootstrap.build(settings.load(values))).test_client()
+
+
 def wanted(group_id: str, **more: Any) -> dict[str, Any]:
     return {"alert_group_id": group_id, "duration": 3600, "comment": "db migration", **more}
 
@@ -209,9 +216,8 @@ BAD = [
 
 
 @pytest.mark.parametrize("body", BAD, ids=json.dumps)
-def test_what_is_not_asked_for_rightly_is_refused(tmp_path: Path, body: Any) -> None:
-    client = create_app(bootstrap.build(settings.load({"STATE_DIR": str(tmp_path)}))).test_client()
-    assert "Not a silence that can be made" in problem(client.post("/api/v1/silences", json=body), 400)
+def test_what_is_not_asked_for_rightly_is_refused(bare: FlaskClient, body: Any) -> None:
+    assert "Not a silence that can be made" in problem(bare.post("/api/v1/silences", json=body), 400)
 
 
 @pytest.mark.parametrize(
@@ -225,9 +231,8 @@ def test_what_is_not_asked_for_rightly_is_refused(tmp_path: Path, body: Any) -> 
         (b"{}", "", 415),
     ],
 )
-def test_a_body_that_is_none_is_refused(tmp_path: Path, data: bytes, kind: str, status: int) -> None:
-    client = create_app(bootstrap.build(settings.load({"STATE_DIR": str(tmp_path)}))).test_client()
-    problem(client.post("/api/v1/silences", data=data, content_type=kind), status)
+def test_a_body_that_is_none_is_refused(bare: FlaskClient, data: bytes, kind: str, status: int) -> None:
+    problem(bare.post("/api/v1/silences", data=data, content_type=kind), status)
 
 
 def test_why_there_is_none_is_told(world: Bench, client: FlaskClient) -> None:
@@ -358,12 +363,11 @@ BAD_FORMS = [
 
 
 @pytest.mark.parametrize("sent", BAD_FORMS)
-def test_a_form_that_is_none_is_refused_with_a_page(tmp_path: Path, sent: str) -> None:
-    client = create_app(bootstrap.build(settings.load({"STATE_DIR": str(tmp_path)}))).test_client()
+def test_a_form_that_is_none_is_refused_with_a_page(bare: FlaskClient, sent: str) -> None:
     kind = "application/x-www-form-urlencoded"
-    answer = client.post("/silences", data=sent.encode(), content_type=kind, headers=HTML)
+    answer = bare.post("/silences", data=sent.encode(), content_type=kind, headers=HTML)
     assert (answer.status_code, answer.mimetype) == (400, "text/html")
-    assert client.post("/silences", json={}, headers=HTML).status_code == 415
+    assert bare.post("/silences", json={}, headers=HTML).status_code == 415
 
 
 def event(number: int, kind: str, **more: Any) -> WebhookEvent:

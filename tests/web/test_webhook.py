@@ -14,6 +14,7 @@ import pytest
 from alertsync import bootstrap
 from alertsync.errors import StoreDegradedError
 from alertsync.models import IrmSilence, LedgerChange
+from alertsync.progress import Phase
 from alertsync.store import inbox
 from alertsync.web import create_app, irm_events, webhook
 from tests.docs import settings
@@ -91,6 +92,12 @@ class Receiver:
 @pytest.fixture
 def irm(tmp_path: Path) -> Receiver:
     return Receiver(tmp_path, **ON)
+
+
+@pytest.fixture(scope="module")
+def bystander(tmp_path_factory: pytest.TempPathFactory) -> Receiver:
+    """Give one that many tests may share, as none of them leaves anything behind."""
+    return Receiver(tmp_path_factory.mktemp("bystander"), **ON)
 
 
 # --- What IRM really sends --------------------------------------------------------------------------------
@@ -187,6 +194,23 @@ def test_an_end_that_overtakes_what_is_to_be_done_about_its_silence_is_kept(irm:
     assert [event.kind for event in irm.waiting()] == ["silence", "unsilence"]
 
 
+def test_an_end_that_comes_while_a_run_goes_on_is_kept(irm: Receiver) -> None:
+    # It may be about to follow what is ended here.
+    board = irm.services.board
+    with board.reporting("1", "loop", START, dry_run=False) as progress:
+        progress.enter(Phase.READING_IRM)
+        assert irm.told(recorded("unsilence__unsilence"))["outcome"] == "accepted"
+    irm.time.sleep(60)
+    assert irm.told(recorded("unsilence__unsilence"))["outcome"] == "accepted"  # as the first one waits
+
+
+def test_an_end_is_kept_while_nobody_can_tell_what_is_followed(
+    irm: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(irm.services.store, "_read", lambda *_: None)
+    assert irm.told(recorded("unsilence__unsilence"))["outcome"] == "accepted"
+
+
 def test_times_in_other_zones_are_the_same_times(irm: Receiver) -> None:
     body = recorded("silence__silence")
     body["event"]["time"] = "2026-11-23T08:22:39.956697+05:30"
@@ -255,16 +279,19 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("body", REFUSED, ids=REFUSED)
-def test_what_lacks_something_or_is_something_else_is_refused_with_a_hint(irm: Receiver, body: str) -> None:
+def test_what_lacks_something_or_is_something_else_is_refused_with_a_hint(
+    bystander: Receiver, body: str
+) -> None:
     sent, says = REFUSED[body]
-    answer = irm.post(sent)
+    before = bystander.counted("unread", "refused") or 0
+    answer = bystander.post(sent)
     assert answer.status_code == 400, answer.get_data(as_text=True)
     problem = answer.get_json()
     assert answer.content_type == "application/problem+json"
     assert says in problem["detail"]
     assert "no custom payload template" in problem["hint"]
-    assert irm.waiting() == ()
-    assert irm.counted("unread", "refused") == 1
+    assert bystander.waiting() == ()
+    assert bystander.counted("unread", "refused") == before + 1
 
 
 LIBERAL = {
@@ -441,6 +468,7 @@ def test_the_example_of_the_documentation_is_answered_as_it_says(irm: Receiver) 
     (answer,) = blocks(page, "json")
     sent = command.partition("-d '")[2].rpartition("'")[0]
     assert irm.told(sent.encode()) == json.loads(answer)
+    assert f"At most {inbox.MOST_WAITING} events wait" in page.read_text(encoding="utf-8")
 
 
 # --- Reading alone ----------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class Loop(msgspec.Struct, frozen=True):
 class Seen(msgspec.Struct, frozen=True):
     """How an upstream was last seen by a run; `reachable`, `seen_at` and `seconds` are null if it never was.
 
-    The peers of a cluster of Alertmanager are seen as one: each has what was seen of them all.
+    The peers of a cluster of Alertmanager are read side by side, and `seconds` is how long they took together.
     """
 
     url: str

@@ -44,6 +44,9 @@ class Wanted(msgspec.Struct, forbid_unknown_fields=True):
     comment: Annotated[str, msgspec.Meta(pattern=SOMETHING, max_length=silencing.MOST_COMMENT)]
 
 
+_decode = msgspec.json.Decoder(Wanted).decode
+
+
 def blueprint(services: Services, silences: Silencing) -> Blueprint:
     """Make the blueprint over these services."""
     routes = Blueprint("silences", __name__)
@@ -108,7 +111,7 @@ def _wanted() -> Wanted:
             415, "Unsupported Media Type", f"this wants JSON, and not {request.mimetype[:100]!r}", _HINT
         )
     try:
-        wanted = msgspec.json.decode(queries.read_body(request), type=Wanted)
+        wanted = _decode(queries.read_body(request))
         if wanted.duration.is_integer():
             return wanted
         raise _unwanted("a duration is in whole seconds - at `$.duration`")

@@ -9,12 +9,13 @@ import msgspec
 from flask import Blueprint, Response, jsonify, request
 
 import alertsync
+from alertsync.models import peer_name
 from alertsync.web import answers, attention, conditional, queries, views
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from alertsync.models import Upstream
+    from alertsync.models import Standing, Upstream
     from alertsync.services import Services
 
 
@@ -54,15 +55,19 @@ def of(services: Services, *, curl: str) -> answers.Status:
             next_run_at=_whole(services.heartbeat.next_run_at(services.clock)),
         ),
         upstreams=answers.Upstreams(
-            alertmanager=tuple(
-                _seen(url, standing.upstreams.get("alertmanager")) for url in settings.alertmanager.urls
-            ),
+            alertmanager=tuple(_seen(url, _peer(url, standing)) for url in settings.alertmanager.urls),
             irm=_seen(settings.irm.url, standing.upstreams.get("irm")) if settings.irm.url else None,
         ),
         attention=attention.of(services, curl=curl),
         last_run=standing.last,
         progress=services.progress(),
     )
+
+
+def _peer(url: str, standing: Standing) -> Upstream | None:
+    """Tell how a peer was last seen: where none answered, or there is only one, as they all were."""
+    whole, own = (standing.upstreams.get(name) for name in ("alertmanager", peer_name(url)))
+    return own if own is not None and whole is not None and own.seen_at >= whole.seen_at else whole
 
 
 def _seen(url: str, seen: Upstream | None) -> answers.Seen:

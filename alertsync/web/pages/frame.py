@@ -10,6 +10,7 @@ import msgspec
 from alertsync.models import Owing, RunStatus, Standing
 from alertsync.web import attention, probes
 from alertsync.web.attention import Attention
+from alertsync.web.pages import concerns
 from alertsync.web.pages.verdict import Facts, Verdict, verdict
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def of(services: Services, request: Request) -> Frame:
     owed = sum(standing.debts.get(state, 0) for state in Owing if state.is_open)
     silences = sum(standing.irm_silences.values()) + standing.hand_silences
     return Frame(
-        verdict=verdict(facts),
+        verdict=verdict(facts, concerns.of(facts)),
         standing=standing,
         attention=noted,
         counts={"now": 0, "inconsistencies": facts.left, "owed": owed, "silences": silences, "history": 0},
