@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from alertsync.cli.paper import Paper
     from alertsync.cli.tables import Cell
-    from alertsync.models import Action, Decision, Policy, Run
+    from alertsync.models import Action, ActionKind, Decision, Policy, Run
     from alertsync.reconciler import Reconciler
     from alertsync.services import Services
 
@@ -107,6 +107,7 @@ def _for_a_pipe(run: Run, on: Paper) -> Iterator[str]:
         yield table(("ALERT GROUP", "TITLE", "DECISION", "ACTION", "WHY"), rows, on)
         yield ""
     yield from _repages(run, on)
+    yield from _silences(run, on)
     yield from _others(run, on)
     yield f"{run.status.value}: {paper.printable(run.message)}"
 
@@ -123,6 +124,7 @@ def _for_a_person(run: Run, policy: Policy, on: Paper, *, rehearsal: bool) -> It
     }
     acted, held, alone = parts.values()
     yield from _repages(run, on)
+    yield from _silences(run, on)
     for one in run.decisions:
         said, style = _done(one, outcomes)
         part = alone if said == "none" else held if said.startswith("held") else acted
@@ -134,7 +136,7 @@ def _for_a_person(run: Run, policy: Policy, on: Paper, *, rehearsal: bool) -> It
             yield ""
     yield from _others(run, on)
     yield paragraph(f"{run.status.value}: {run.message}", on, _STYLES.get(run.status, "yellow"))
-    if run.dry_run and (acted or run.repages):
+    if run.dry_run and (acted or run.repages or run.silence_changes):
         yield ""
         yield paragraph(_next_step(policy), on, "dim")
 
@@ -195,6 +197,25 @@ def _repages(run: Run, on: Paper) -> Iterator[str]:
         yield ""
 
 
+def _silences(run: Run, on: Paper) -> Iterator[str]:
+    """Write what a dry run would do because people silenced in IRM: what was done stands among the actions."""
+    rows = [
+        (
+            one.alert_group_id,
+            one.title[:_MAX_TITLE],
+            Styled(f"would {_worded(one.kind)}", "green"),
+            ", ".join(f"{matcher.name}={matcher.value}" for matcher in one.matchers) or one.silence_id,
+            one.reason,
+        )
+        for one in run.silence_changes
+        if run.dry_run
+    ]
+    if rows:
+        yield from [f"Because of silences in IRM ({len(rows)})"] if on.is_terminal else []
+        yield table(("ALERT GROUP", "TITLE", "ACTION", "SILENCE", "WHY"), rows, on)
+        yield ""
+
+
 def _others(run: Run, on: Paper) -> Iterator[str]:
     """Write what was done for alert groups that are not open."""
     shown = {decision.alert_group.id for decision in run.decisions}
@@ -227,5 +248,5 @@ def _done(decision: Decision, outcomes: dict[str, Action]) -> tuple[str, str]:
     return "none", ""
 
 
-def _worded(outcome: Outcome) -> str:
-    return outcome.value.replace("_", " ")
+def _worded(word: Outcome | ActionKind) -> str:
+    return word.value.replace("_", " ")

@@ -70,6 +70,7 @@ def run(one: Run) -> dict[str, Any]:
             decisions_omitted=one.decisions_omitted,
             repages=one.repages,
             repages_omitted=one.repages_omitted,
+            silence_changes=one.silence_changes,
         )
     )
 

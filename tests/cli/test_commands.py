@@ -281,6 +281,26 @@ def test_a_plan_names_the_pages_that_it_would_send_again(
     assert said[1] in told
 
 
+def test_a_plan_names_the_silences_that_it_would_make_because_of_one_in_irm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with bench(monkeypatch, tmp_path, WEBHOOK_EMAIL_ALLOWLIST="*@example.org") as world:
+        ann = world.irm.add_user("token-of-ann", email="ann@example.org")
+        group = world.fire("Disk")
+        world.irm.silence(group.id, by=ann, delay=3600)
+        now = world.time.clock.now()
+        world.services.store.receive(
+            WebhookEvent(
+                "e1", now, "silence", group.id, at=group.silenced_at, user_id="U", user_email=ann.email
+            )
+        )
+        runs.run(world.services, rehearsal=True, as_json=False)
+        told = capsys.readouterr().out
+        assert world.alertmanager.silences() == []
+    row = rf"^{group.id} +Disk +would create silence +alertname=Disk, instance=a +ann@example.org silenced"
+    assert re.search(row, told, re.MULTILINE)
+
+
 def test_a_page_again_is_told_though_its_alert_group_is_not_open(
     world: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,7 +54,7 @@ def caught_by(found: Cover, labels: Labels) -> int:
     return sum(matches(silence, labels) for silence in silences)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(members=st.lists(LABELS, min_size=1, max_size=6), others=st.lists(LABELS, max_size=8))
 def test_any_members_are_all_caught_and_no_other_alert_ever_or_it_is_refused(
     members: list[Labels], others: list[Labels]
@@ -75,7 +75,7 @@ def test_any_members_are_all_caught_and_no_other_alert_ever_or_it_is_refused(
     assert len(found.silences) <= len(wanted), "at most one an alert"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(members=st.lists(LABELS, min_size=1, max_size=5), others=st.lists(LABELS, max_size=5))
 def test_it_is_one_silence_where_one_can_do(members: list[Labels], others: list[Labels]) -> None:
     found = covered(members, others)

@@ -107,7 +107,7 @@ STARTS = {
 }
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(**STARTS)
 def test_from_every_start_both_come_to_rest_and_only_what_people_silenced_is_silent(
     deeds: list[tuple[object, ...]], alerts: list[dict[str, str]], on_silenced: str
@@ -136,7 +136,7 @@ def test_from_every_start_both_come_to_rest_and_only_what_people_silenced_is_sil
                 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(**STARTS)
 def test_when_people_take_back_what_they_silenced_nothing_stays_silent(
     deeds: list[tuple[object, ...]], alerts: list[dict[str, str]], on_silenced: str

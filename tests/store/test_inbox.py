@@ -75,6 +75,7 @@ def test_events_are_listed_page_by_page_the_newest_first(tmp_path: Path) -> None
     assert ([one.event.id for one in rest.items], rest.next) == (["event-0001"], None)
 
 
+@pytest.mark.sqlite
 def test_what_cannot_be_written_is_said_kept_in_memory_and_written_once_it_can_be(tmp_path: Path) -> None:
     store = a_store(tmp_path)
     store.receive(an_event(1))
@@ -88,6 +89,7 @@ def test_what_cannot_be_written_is_said_kept_in_memory_and_written_once_it_can_b
     assert a_store(tmp_path).waiting_events() == (an_event(1), an_event(2))
 
 
+@pytest.mark.sqlite
 def test_what_was_handled_while_nothing_could_be_written_does_not_wait_again(tmp_path: Path) -> None:
     store, other = a_store(tmp_path), a_store(tmp_path)
     store.receive(an_event(1))
@@ -114,6 +116,7 @@ def test_no_more_than_so_many_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert store.receive(an_event(3))
 
 
+@pytest.mark.sqlite
 def test_no_more_than_so_many_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alertsync.store.inbox.MOST_WAITING", 2)
     store = a_store(tmp_path)

@@ -19,6 +19,7 @@ from alertsync.locks import FileLock
 from alertsync.models import (
     ActionKind,
     Counters,
+    HandledEvent,
     LeaseState,
     LedgerChange,
     Outcome,
@@ -33,7 +34,8 @@ from alertsync.store.schema import metadata
 from alertsync.store.session import Leadership, Name, Session
 from tests.servers import poll_until
 from tests.store import children, values
-from tests.store.values import RETENTION, a_debt, a_lease, a_run, change, later, url_of
+from tests.store.test_inbox import an_event
+from tests.store.values import RETENTION, a_debt, a_hand_silence, a_lease, a_run, change, later, url_of
 from tests.unit.clocks import START
 
 if TYPE_CHECKING:
@@ -100,18 +102,19 @@ def test_one_host_runs_at_a_time_and_the_ledger_is_written_by_that_one_alone(tmp
 
 def test_the_run_lock_is_waited_for_and_other_schemas_do_not_matter(tmp_path: Path) -> None:
     one, other, elsewhere = a_host(tmp_path), a_host(tmp_path), a_host(tmp_path / "elsewhere")
-    told = threading.Event()
+    told, over = threading.Event(), threading.Event()
 
     def run() -> None:
         with one.reserved(0.0, never_stop):
             told.set()
-            time.sleep(0.5)
+            over.wait(children.SECONDS)
 
     running = threading.Thread(target=run)
     running.start()
     assert told.wait(children.SECONDS)
     assert runs_on(elsewhere)
     assert not runs_on(other)
+    threading.Timer(0.3, over.set).start()
     assert runs_on(other, wait=children.SECONDS)
     running.join()
 
@@ -241,6 +244,22 @@ def test_a_run_that_ends_without_the_lock_is_known_and_not_counted(cut_off: Stor
         assert kept is not None
         assert (kept.status, len(kept.actions)) == (RunStatus.INTERRUPTED, 2)
         assert len(store.actions(limit=9).items) == 2
+
+
+def test_what_a_run_that_was_cut_off_took_for_handled_waits_for_the_next_one(
+    cut_off: Store, tmp_path: Path
+) -> None:
+    other = a_host(tmp_path)
+    assert other.receive(an_event(1))
+    assert cut_off.receive(an_event(2)), "any host takes events in at any time"
+    cut_off.handle([HandledEvent(an_event(1), handled_at=START)])
+    committed(other, hand_silences=(a_hand_silence(ended_at=START),))
+    with pytest.raises(StoreDegradedError):
+        cut_off.commit(LedgerChange(hand_silences=(a_hand_silence(), a_hand_silence("hand-2"))))
+    assert runs_on(cut_off)
+    assert {event.id for event in other.waiting_events()} == {an_event(1).id, an_event(2).id}
+    ledger = a_host(tmp_path).ledger()
+    assert {one.id: one.is_open for one in ledger.hand_silences} == {"hand-1": False, "hand-2": True}
 
 
 def test_an_end_that_was_written_and_whose_answer_was_lost_stays_as_it_was_written(tmp_path: Path) -> None:

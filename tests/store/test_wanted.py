@@ -25,7 +25,7 @@ def filled(tmp_path: Path, these: list[Run], *, written: bool) -> Store:
     """Give a store that knows these runs, from its database or from memory alone."""
     if not written:
         (tmp_path / "alertsync.db").mkdir()
-    store = a_store(tmp_path)
+    store = a_store(tmp_path, away=not written)
     for run in these:
         store.save_run(run)
     assert bool(store.degraded) is not written

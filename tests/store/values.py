@@ -39,13 +39,13 @@ from tests.store import children
 from tests.unit.clocks import START
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
     from pathlib import Path
 
     from sqlalchemy import Executable
 
-    from alertsync.models import Ledger, LedgerChange, Requests, Standing
+    from alertsync.models import HandledEvent, Ledger, LedgerChange, Requests, Standing
     from tests.postgresql import PostgresServer
 
 T = TypeVar("T")
@@ -84,6 +84,9 @@ class AsRuns(Store):
     def end_run(self, run: Run, standing: Standing, requests: Requests) -> Standing:
         return self._as_a_run(lambda: super(AsRuns, self).end_run(run, standing, requests))
 
+    def handle(self, handled: Iterable[HandledEvent]) -> None:
+        self._as_a_run(lambda: super(AsRuns, self).handle(handled))
+
     def publish(self, metrics_page: bytes) -> None:
         self._as_a_run(lambda: super(AsRuns, self).publish(metrics_page))
 
@@ -91,10 +94,11 @@ class AsRuns(Store):
         self._as_a_run(lambda: super(AsRuns, self).publish_decisions(run, alerts_page))
 
 
-def a_store(directory: Path, clock: Clock | None = None) -> Store:
-    """Open the database in a directory, or the schema that stands for it."""
+def a_store(directory: Path, clock: Clock | None = None, *, away: bool = False) -> Store:
+    """Open the database in a directory, or the schema that stands for it; on a server that is `away`, if it is one."""
+    url = url_of(directory, port=1 if away else 0)
     clock = clock or Clock(now=lambda: START)
-    opened.append(AsRuns(directory, directory, clock, retention=RETENTION, url=url_of(directory)))
+    opened.append(AsRuns(directory, directory, clock, retention=RETENTION, url=url))
     return opened[-1]
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from alertsync import bootstrap
-from alertsync.models import ActionKind, AlertStatus, DecisionKind, Member, Outcome, RunStatus
+from alertsync.models import ActionKind, AlertStatus, DecisionKind, Member, Outcome, RunStatus, WebhookEvent
 from alertsync.simulator.wire import Fault
 from alertsync.web import create_app
 from tests.docs import settings
@@ -245,6 +245,29 @@ def test_a_plan_tells_what_would_be_done_and_does_nothing(world: Bench, client: 
     assert (body["dry_run"], body["trigger"], body["actions"]) == (True, "plan", [])
     assert ids(client) == []
     assert client.get("/api/v1/status").get_json()["last_run"] is None
+
+
+def test_a_plan_lists_what_it_would_do_in_alertmanager_because_of_a_silence_in_irm(
+    world: Bench, client: FlaskClient
+) -> None:
+    ann = world.irm.add_user("token-of-ann", email="ann@example.org")
+    policy = msgspec.structs.replace(world.reconciler.policy, silencers=frozenset({"*@example.org"}))
+    object.__setattr__(world.reconciler, "policy", policy)
+    group = world.fire("Disk", "a")
+    world.irm.silence(group.id, by=ann, delay=3600)
+    now = world.time.clock.now()
+    world.services.store.receive(
+        WebhookEvent(
+            "e1", now, "silence", group.id, at=group.silenced_at, user_id=ann.id, user_email=ann.email
+        )
+    )
+    body = client.post("/api/v1/plan").get_json()
+    [change] = body["silence_changes"]
+    assert (change["kind"], change["alert_group_id"]) == ("create_silence", group.id)
+    assert {one["name"]: one["value"] for one in change["matchers"]} == {"alertname": "Disk", "instance": "a"}
+    assert world.alertmanager.silences() == []
+    page = client.get(f"/runs/{body['run_id']}", headers={"Accept": "text/html"}).get_data(as_text=True)
+    assert "would be silenced in Alertmanager, were this not a dry run" in page
 
 
 def silence_that_ended(world: Bench) -> str:

@@ -15,6 +15,7 @@ from alertsync.models import (
     Held,
     PlannedRepage,
     RunStatus,
+    SilenceChange,
     Summary,
 )
 
@@ -68,7 +69,8 @@ class Run(msgspec.Struct, frozen=True):
     """A run with its decisions and actions; `decisions_omitted` counts decisions that are not kept.
 
     `repages` are the pages that it was to send again, of a dry run those that it would have sent; `repages_omitted`
-    counts those beyond the first hundred.
+    counts those beyond the first hundred. `silence_changes` are what was, or would have been, to be done because people
+    silenced in IRM.
     """
 
     status: RunStatus
@@ -90,6 +92,7 @@ class Run(msgspec.Struct, frozen=True):
     decisions_omitted: int
     repages: tuple[PlannedRepage, ...]
     repages_omitted: int
+    silence_changes: tuple[SilenceChange, ...]
 
 
 class RunBegun(msgspec.Struct, frozen=True):

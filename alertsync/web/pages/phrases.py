@@ -11,7 +11,7 @@ from alertsync.web.pages.verdict import Tone
 from alertsync.web.pages.words import utc
 
 if TYPE_CHECKING:
-    from alertsync.models import Action, Decision, PlannedRepage
+    from alertsync.models import Action, Decision, PlannedRepage, SilenceChange
 
 KINDS = {
     DecisionKind.SILENCED: "Silenced",
@@ -211,6 +211,11 @@ def _becomes(one: Decision, kind: ActionKind) -> str:
     if kind is ActionKind.SILENCE and one.alert_group.state == "silenced":
         return "kept silenced in IRM"
     return _WILL.get(kind, "acted upon")
+
+
+def silence_change(one: SilenceChange) -> str:
+    """Say what a dry run would do because somebody silenced an alert group in IRM."""
+    return f"would be {_WILL[one.kind]}, were this not a dry run."
 
 
 def repage(one: PlannedRepage) -> Done:
