@@ -147,10 +147,13 @@ class SharedPages:
             self._stamps = stamps
 
 
+_read_stamps = msgspec.json.Decoder(dict[str, str]).decode
+
+
 def _stamps(connection: Connection) -> dict[str, str]:
     body = connection.scalar(_FACT, {"wanted": _STAMPS})
     try:
-        return {} if body is None else msgspec.json.decode(body, type=dict[str, str])
+        return {} if body is None else _read_stamps(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
