@@ -93,8 +93,14 @@ class MeasuredService(Service):
         return statistics.median(took), size, encoded
 
     def peak_memory(self) -> int:
-        """Give the most bytes that the master and each worker ever held in memory, added up."""
-        return sum(_peak(pid) for pid in (self.pid, *self.workers()))
+        """Give the most bytes that the master and each worker ever held in memory, added up.
+
+        What both have mapped, files and what workers have not changed since they were forked, is there once, and
+        counts once.
+        """
+        workers = self.workers()
+        twice = sum(_held_by_both(self.pid, worker) for worker in workers)
+        return sum(_peak(pid) for pid in (self.pid, *workers)) - twice
 
     def cpu_seconds(self) -> float:
         """Give the time that its processes have computed for so far."""
@@ -106,6 +112,29 @@ def _peak(pid: int) -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * _KIB
     raise RuntimeError(f"the kernel does not tell how much memory process {pid} had")
+
+
+def _held_by_both(master: int, worker: int) -> int:
+    """Give the bytes that are in memory once for the master and a worker that it has forked, at least."""
+    (files, shared), (there, _) = _mapped(master), _mapped(worker)
+    return shared + sum(min(size, there.get(mapping, 0)) for mapping, size in files.items())
+
+
+def _mapped(pid: int) -> tuple[dict[tuple[str, ...], int], int]:
+    """Give what a process holds of each part of a file that it only reads, and what of the rest others hold too."""
+    files: dict[tuple[str, ...], int] = {}
+    shared = 0
+    mapping: tuple[str, ...] = ()
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        fields = line.split()
+        if not fields[0].endswith(":"):
+            _, access, offset, device, inode, *_ = fields
+            mapping = (device, inode, offset) if inode != "0" and "w" not in access else ()
+        elif fields[0] == "Rss:" and mapping:
+            files[mapping] = int(fields[1]) * _KIB
+        elif fields[0] in ("Shared_Clean:", "Shared_Dirty:") and not mapping:
+            shared += int(fields[1]) * _KIB
+    return files, shared
 
 
 def _cpu(pid: int) -> float:
