@@ -63,7 +63,7 @@ _BATCH = 25
 """How many more deliveries each further batch reads: after each of them Alertmanager is read anew."""
 _QUICK = 0.1
 """A reading of everything that takes less than this share of `confirm_after` serves many actions."""
-_SERVES = 0.7
+_SERVES = 0.85
 """One that takes no more than this share still serves some, and is worth as much as the places read before it took."""
 _FRESH_SECONDS = 2.0
 """A reading so young is read anew by nothing: several un-silences in a row share one."""
