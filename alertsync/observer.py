@@ -8,6 +8,7 @@ anything to do; what is then acted upon rests on a second one, which is proven t
 from __future__ import annotations
 
 import logging
+import math
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -413,6 +414,9 @@ class Observer:
         return began
 
     def _seen(self, name: str, began: float, *, reachable: bool, version: str = "", error: str = "") -> None:
+        if not reachable:
+            # What was read before is no younger for that.
+            self._asked[name] = -math.inf
         seconds = round(self._clock.monotonic() - began, 3)
         self.upstreams[name] = Upstream(reachable, self._clock.now(), seconds, version, error)
 

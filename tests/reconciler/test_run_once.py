@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 import requests
 
-from alertsync.errors import RunBusyError
+from alertsync.errors import Reason, RunBusyError, UpstreamError
 from alertsync.locks import held
 from alertsync.models import DecisionKind, Held, Outcome, Run, RunStatus
 from alertsync.simulator.wire import Fault
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
+
+    from alertsync.clock import Deadline
+    from alertsync.models import AlertmanagerSnapshot
 
 T = TypeVar("T")
 
@@ -529,6 +532,35 @@ def test_a_reading_that_took_too_long_confirms_nothing(
         assert action.outcome is Outcome.CANCELLED
         assert "took too long" in action.detail
         assert disk.state == "firing"
+
+
+def test_a_reading_that_failed_does_not_make_the_one_before_it_young(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with bench(monkeypatch, tmp_path, CONFIRM_AFTER="2") as world:
+        groups = [world.fire(name) for name in ("Disk", "Cpu")]
+        silences = [world.silence(name) for name in ("Disk", "Cpu")]
+        plain, calls = world.peer.proven_snapshot, 0
+
+        def fails_once(deadline: Deadline) -> AlertmanagerSnapshot:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                world.alertmanager.expire(silences[0])
+                raise UpstreamError(
+                    Reason.SERVER_ERROR, "it answered 500", upstream="alertmanager", operation="read alerts"
+                )
+            return plain(deadline)
+
+        monkeypatch.setattr(world.peer, "proven_snapshot", fails_once)
+        waits = iter([5] + [0] * 20)
+        monkeypatch.setattr(
+            world.reconciler.irm, "wait_for_turn", lambda *_, **_options: world.time.sleep(next(waits))
+        )
+        run = world.run()
+        # The action is tried again: not on what was read before.
+        assert [action.outcome for action in run.actions] == [Outcome.CANCELLED, Outcome.RESOLVED]
+        assert [group.state for group in groups] == ["firing", "resolved"]
 
 
 def taking(world: Bench, seconds: float, read: Callable[..., T]) -> Callable[..., T]:
