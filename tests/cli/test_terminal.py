@@ -99,8 +99,9 @@ def world() -> Iterator[World]:
 
 
 def test_a_plan_on_a_terminal_is_told_in_words_that_fit_it(tmp_path: Path, world: World) -> None:
-    world.irm.server.inject(Fault("delay", path="/api/v1/alert_groups", seconds=0.5, times=2))
-    plan = Terminal("plan", home=tmp_path, settings=world.settings())
+    # The lists are read side by side: there is a second page, so that some have come while it is waited for.
+    world.irm.server.inject(Fault("delay", path="/api/v1/alert_groups", seconds=0.7, times=4))
+    plan = Terminal("plan", home=tmp_path, settings=world.settings(IRM_PAGE_SIZE="1"))
     plan.until("reading Grafana IRM: page ")
     status, _ = plan.end()
     assert status == 0
