@@ -8,7 +8,6 @@ anything to do; what is then acted upon rests on a second one, which is proven t
 from __future__ import annotations
 
 import logging
-import math
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -356,7 +355,7 @@ class Observer:
         return self._clock.monotonic() - self._asked[upstream]
 
     def _read_irm(self) -> IrmSnapshot:
-        began = self._begin("irm")
+        began = self._clock.monotonic()
         try:
             snapshot = self._irm.snapshot(self._deadline, self._progress)
         except UpstreamError as error:
@@ -386,7 +385,7 @@ class Observer:
         return read
 
     def _read_alertmanager(self, *, proven: bool) -> tuple[AlertmanagerSnapshot, ...]:
-        began = self._begin("alertmanager")
+        began = self._clock.monotonic()
         try:
             readings = self._alertmanager.snapshots(self._deadline, proven=proven)
         except UpstreamError as error:
@@ -409,14 +408,10 @@ class Observer:
                 whole, reachable=error is None, version=versions.get(address, ""), error=str(error or "")
             )
 
-    def _begin(self, name: str) -> float:
-        began = self._asked[name] = self._clock.monotonic()
-        return began
-
     def _seen(self, name: str, began: float, *, reachable: bool, version: str = "", error: str = "") -> None:
-        if not reachable:
-            # What was read before is no younger for that.
-            self._asked[name] = -math.inf
+        if reachable:
+            # Only now: however a reading fails, what was read before is no younger for that.
+            self._asked[name] = began
         seconds = round(self._clock.monotonic() - began, 3)
         self.upstreams[name] = Upstream(reachable, self._clock.now(), seconds, version, error)
 
