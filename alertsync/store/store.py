@@ -78,6 +78,7 @@ class Store:
         self._health = Health(self._database.path)
         self._rescued = False
         self._pruned_at: float | None = None
+        self._pruned = False
         self._glance: Glance[Standing] = Glance(clock.monotonic)
 
     @property
@@ -430,7 +431,7 @@ class Store:
         if found is self._held and found.base is not None and self._database.holds:
             self._settle()
             found = self._database.run(self._taken_over)
-        self._held = found
+        self._held, self._pruned = found, False
         self._health.works(writing=False)
 
     def _acquaint(self) -> None:
@@ -512,8 +513,11 @@ class Store:
         """Give what is held once the ledger is read; as it is, if that knows more."""
         if self._held.knows_more_than(stamp):
             return self._held
+        standing, requests = read_standing(connection), read_requests(connection)
+        if self._held.is_exactly(stamp) and not self._pruned:
+            return self._held.still(self._oldest(), standing, requests)
         found = ledger_rows.read(connection, self._oldest(), fresh=stamp.fresh)
-        return self._held.read(stamp, found, read_standing(connection), read_requests(connection))
+        return self._held.read(stamp, found, standing, requests)
 
     def _prune(self) -> None:
         """Delete what is older than retention, at most once an hour."""
@@ -533,7 +537,7 @@ class Store:
         except Fault as fault:
             self._health.fails(fault, writing=True)
         else:
-            self._pruned_at = now
+            self._pruned_at, self._pruned = now, True
 
 
 def _full() -> InboxFullError:

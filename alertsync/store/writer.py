@@ -78,6 +78,19 @@ class Held(msgspec.Struct, frozen=True):
         base = self.base
         return base is not None and (stamp.generation != base.generation or stamp.serial < base.serial)
 
+    def is_exactly(self, stamp: Stamp) -> bool:
+        """Tell whether the database holds the ledger that is known here, as every commit of it raises its serial."""
+        return stamp == self.base and self.pending is None and not self.unreadable
+
+    def still(self, oldest: datetime, standing: Standing | None, requests: Requests) -> Held:
+        """Keep the ledger but for what is over since before `oldest`, and take over what is no part of it."""
+        return msgspec.structs.replace(
+            self,
+            ledger=memory.trim(self.ledger, oldest),
+            standing=standing or self.standing,
+            requests=requests or self.requests,
+        )
+
 
 class Unsaved(msgspec.Struct, frozen=True):
     """What of the history and the standing is not durable yet."""

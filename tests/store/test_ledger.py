@@ -161,16 +161,40 @@ def test_no_more_than_five_thousand_closed_debts_are_told_the_newest(
 
 
 def test_a_row_that_cannot_be_read_is_named_and_the_others_are_read(tmp_path: Path) -> None:
-    store = a_store(tmp_path)
-    store.commit(LedgerChange(debts=(a_debt(1), a_debt(2)), fresh=False))
+    knows = a_store(tmp_path)
+    knows.commit(LedgerChange(debts=(a_debt(1), a_debt(2)), fresh=False))
     change(tmp_path, update(debts).where(debts.c.id == "debt-0001").values(body=b"\xff\x00"))
-    for one in (store, a_store(tmp_path)):
-        ledger = one.ledger()
+    learns = a_store(tmp_path)
+    for _ in range(2):
+        ledger = learns.ledger()
         assert ledger.debts == (a_debt(2),)
         assert "debt debt-0001" in ledger.degraded
-        assert one.degraded == ledger.degraded
+        assert learns.degraded == ledger.degraded
+        # Who wrote it forgets nothing that it owes.
+        assert knows.ledger() == Ledger(debts=(a_debt(1), a_debt(2)))
+    knows.commit(LedgerChange(debts=(a_debt(1),)))
+    for one in (knows, learns):
+        assert one.ledger() == Ledger(debts=(a_debt(1), a_debt(2)))
+
+
+def test_what_another_process_commits_is_read(tmp_path: Path) -> None:
+    ours, theirs = a_store(tmp_path), a_store(tmp_path)
+    for number in range(3):
+        ours.commit(LedgerChange(debts=(a_debt(number),)))
+        assert theirs.ledger() == ours.ledger()
+        theirs.commit(LedgerChange(sightings={f"GROUP{number}": a_sighting()}))
+        assert ours.ledger() == theirs.ledger()
+    assert len(ours.ledger().debts) == len(ours.ledger().sightings) == 3
+
+
+def test_the_ledger_is_decoded_once_while_nobody_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = a_store(tmp_path)
     store.commit(LedgerChange(debts=(a_debt(1),)))
-    assert store.ledger() == Ledger(debts=(a_debt(1), a_debt(2)))
+    before = store.ledger()
+    monkeypatch.setattr("alertsync.store.ledger_rows.read", None)
+    assert store.ledger() == before
 
 
 def test_what_a_later_version_adds_to_a_value_disturbs_nobody(tmp_path: Path) -> None:
