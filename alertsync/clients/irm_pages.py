@@ -9,14 +9,16 @@ may cap the page size that we ask for, so what counts is how many entries a full
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
 from alertsync.clients import failures
+from alertsync.clients.abreast import Abreast
 from alertsync.clients.deliveries import WireDelivery
 from alertsync.clients.irm_wire import WireAlertGroup, WireIntegration, WireNote
 from alertsync.clients.wire import decode
@@ -87,9 +89,8 @@ class Lists:
         self._http = http
         self._page_size = page_size
         self._given: dict[str, int] = {}
-        # Threads are made when they are first needed, and last, so that connections last too.
-        self._lists = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="irm-list")
-        self._pages = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="irm-page")
+        self._lists = Abreast(_SIDE_BY_SIDE, "irm-list")
+        self._pages = Abreast(_SIDE_BY_SIDE, "irm-page")
 
     def pages_of(self, path: str, entries: int) -> int:
         """Tell how many requests it takes to list so many entries of `path`, going by the pages that IRM gave."""
@@ -118,13 +119,9 @@ class Lists:
         self, listings: Sequence[Listing[E, V]], deadline: Deadline, progress: Reporter = UNWATCHED
     ) -> list[Entries[V]]:
         """Read several lists side by side, each as `read` does; raise the error of the first that failed."""
-        futures = [
-            self._lists.submit(self.read, listing, deadline, progress=progress) for listing in listings
-        ]
-        # All are waited for before anything is raised: none may go on reading after the run.
-        for future in futures:
-            future.exception()
-        return [future.result() for future in futures]
+        return self._lists.all(
+            partial(self.read, listing, deadline, progress=progress) for listing in listings
+        )
 
     def _read_pages(
         self, listing: Listing[E, V], deadline: Deadline, at_most: int, progress: Reporter
@@ -143,9 +140,8 @@ class Lists:
                     params = params | self._page_named_by(page.next, listing.operation)
                 if page.next is not None and at_most == NO_BOUND:
                     # The server works on the next page while this one is made use of.
-                    ahead = [
-                        self._pages.submit(self._http.get, listing.operation, listing.path, deadline, params)
-                    ]
+                    get = partial(self._http.get, listing.operation, listing.path, deadline, params)
+                    ahead = [self._pages.begin(get)]
                 by_id |= {entry.id: listing.become(entry) for entry in page.results}
                 progress.page()
                 if page.next is None or len(by_id) > at_most:

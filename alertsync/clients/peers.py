@@ -6,11 +6,12 @@ What peers that differ mean is the planner's business; here they only stand besi
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from alertsync.clients.abreast import Abreast
 from alertsync.errors import UpstreamError
 from alertsync.models import AlertmanagerSnapshot
 
@@ -44,12 +45,9 @@ class Peers:
         self._clients = {client.address: client for client in clients}
         self.addresses = tuple(self._clients)
         self._absent: dict[str, UpstreamError] = {}
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: Abreast | None = None
         if len(self.addresses) > 1:
-            # Threads are made when they are first needed, and last, so that connections last too.
-            self._threads = ThreadPoolExecutor(
-                min(len(self.addresses), _MAX_THREADS), thread_name_prefix="alertmanager-peer"
-            )
+            self._threads = Abreast(min(len(self.addresses), _MAX_THREADS), "alertmanager-peer")
 
     def snapshots(self, deadline: Deadline, *, proven: bool) -> Readings:
         """Read everything from every peer; `proven` to lack no alert, or not."""
@@ -137,11 +135,8 @@ class Peers:
         clients = [self._clients[address] for address in asked]
         if self._threads is None:
             return Readings(snapshots=tuple(map(read, clients)))
-        futures = [self._threads.submit(_attempt, read, client) for client in clients]
-        # All are waited for before anything is raised: none may go on reading after the run.
-        for future in futures:
-            future.exception()
-        answers = dict(zip(asked, (future.result() for future in futures), strict=True))
+        found = self._threads.all(partial(_attempt, read, client) for client in clients)
+        answers = dict(zip(asked, found, strict=True))
         failed = {address: answer for address, answer in answers.items() if isinstance(answer, UpstreamError)}
         self._absent = {
             address: error for address, error in self._absent.items() if address not in asked

@@ -145,13 +145,15 @@ def test_sigterm_lets_the_current_action_end_and_begins_no_other(tmp_path: Path,
         expect("all are resolved", lambda: all(group.state == "resolved" for group in groups))
 
 
+@pytest.mark.parametrize("alert_groups", [1, 3], ids="{} pages".format)
 def test_sigterm_while_reading_ends_the_run_without_any_action_and_says_so(
-    tmp_path: Path, world: World
+    tmp_path: Path, world: World, alert_groups: int
 ) -> None:
-    world.fire("DiskFull")
-    world.silence("DiskFull")
-    world.irm.server.inject(Fault("delay", path="/alert_groups/", seconds=1.5))
-    with service_of(tmp_path, world, RECONCILE_INTERVAL="60") as service:
+    for number in range(alert_groups):
+        world.fire(f"DiskFull{number}")
+        world.silence(f"DiskFull{number}")
+    world.irm.server.inject(Fault("delay", path="/alert_groups/", seconds=1.5, times=-1))
+    with service_of(tmp_path, world, RECONCILE_INTERVAL="60", IRM_PAGE_SIZE="1") as service:
         expect("a run reads", lambda: world.irm.asked("GET", "/alert_groups/"))
         service.signal(signal.SIGTERM)
         assert service.wait_for_exit(GRACE_SECONDS) == 0
@@ -159,6 +161,7 @@ def test_sigterm_while_reading_ends_the_run_without_any_action_and_says_so(
         (run,) = service.runs()
         assert run["status"] == "interrupted"
         assert [one["status"] for one in run_records(service.state_dir)] == ["interrupted"]
+        assert not service.events(level="error")
 
 
 def test_a_triggered_run_is_answered_although_the_service_is_stopping(tmp_path: Path, world: World) -> None:

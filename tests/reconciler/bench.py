@@ -192,7 +192,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: str) -> I
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         # What happens between two requests must not depend on which of two threads was quicker.
-        monkeypatch.setattr("alertsync.clients.irm_pages.ThreadPoolExecutor", InTurn)
+        monkeypatch.setattr("alertsync.clients.abreast.ThreadPoolExecutor", InTurn)
         services = bootstrap.build(config.load(), time.clock)
         yield Bench(
             time,

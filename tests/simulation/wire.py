@@ -164,8 +164,7 @@ class Wire:
             return wire.send(request)
 
         monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
-        for module in ("peers", "irm_pages"):
-            monkeypatch.setattr(f"alertsync.clients.{module}.ThreadPoolExecutor", InTurn)
+        monkeypatch.setattr("alertsync.clients.abreast.ThreadPoolExecutor", InTurn)
         # Proxies are looked for in the environment before each request, and there is no transport that could use one.
         monkeypatch.setattr("requests.sessions.get_environ_proxies", lambda *_, **_options: {})
 
