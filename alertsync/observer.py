@@ -8,6 +8,7 @@ anything to do; what is then acted upon rests on a second one, which is proven t
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -109,6 +110,7 @@ class Observer:
         self._indexes = Indexes()
         # Not a method of ours: in a circle, all that is read would outlive the run (`_no_search_for_circles`).
         self._read_deliveries = partial(irm.deliveries, at_most=max_deliveries, progress=progress)
+        self._one_confirms = threading.Lock()
         self.inquiry = Inquiry(irm, deadline, self._read_deliveries)
         self.snapshots: Snapshots | None = None
         self.upstreams: dict[str, Upstream] = {}
@@ -184,8 +186,13 @@ class Observer:
         """Judge an alert group anew, `anew` or if what was read of it is older than `confirm_after`.
 
         Give what holds now, and what resolving it would owe. One that IRM has changed in the meantime is UNKNOWN,
-        and stands in the decision as it is now.
+        and stands in the decision as it is now. Several may ask at a time, and are served in turn: what is read for
+        one may be young enough for the next.
         """
+        with self._one_confirms:
+            return self._confirm(decision, anew=anew)
+
+    def _confirm(self, decision: Decision, *, anew: bool) -> tuple[Decision, tuple[Debt, ...]]:
         known, alert_group = self.snapshots, decision.alert_group
         took = self.upstreams["alertmanager"].seconds if "alertmanager" in self.upstreams else 0.0
         anew = anew and self._age("alertmanager") > took + _FRESH_SECONDS

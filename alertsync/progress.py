@@ -177,7 +177,7 @@ class _Report(Reporter):
         self._actions_done = 0
         self._actions_total = 0
         self._not_before = 0.0
-        # Lists are read side by side.
+        # Lists are read, and actions done, side by side.
         self._guard = threading.Lock()
 
     def enter(self, phase: Phase) -> None:
@@ -200,8 +200,9 @@ class _Report(Reporter):
         self._tell_now_and_then()
 
     def acted(self) -> None:
-        self._actions_done += 1
-        self._tell_now_and_then()
+        with self._guard:
+            self._actions_done += 1
+            self._tell_now_and_then()
 
     def _tell_now_and_then(self) -> None:
         if self._clock.monotonic() >= self._not_before:

@@ -8,6 +8,7 @@ long it may take in all, and one classification of what can go wrong.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -146,6 +147,11 @@ class Http:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is not None:
             session.close()
+
+    @property
+    def burst(self) -> int:
+        """How many requests the rate limit lets through in a row."""
+        return sys.maxsize if self._limiter is None else self._limiter.limit.requests
 
     def has_room(self) -> bool:
         """Tell whether at least half of the requests that the rate limit lets through are left for now."""

@@ -9,9 +9,10 @@ lists are read stands in `irm_pages.py`, how payloads are posted in `irm_inbound
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
+from alertsync.clients.abreast import Abreast
 from alertsync.clients.deliveries import WireDelivery, delivery
 from alertsync.clients.irm_inbound import Inbound
 from alertsync.clients.irm_pages import Listing, Lists, Page
@@ -29,16 +30,20 @@ from alertsync.models import AlertGroup, Deliveries, IrmSnapshot, Operation
 from alertsync.progress import UNWATCHED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from alertsync.clients.http import Http
     from alertsync.clock import Deadline
     from alertsync.progress import Reporter
 
+T = TypeVar("T")
+
 __all__ = ["IrmClient", "User", "refusal"]
 
 _OPEN_STATES = ("new", "acknowledged", "silenced")
 _REQUESTS_OF_A_TURN = 5
+_MOST_ABREAST = 4
+"""So many alert groups have their turns at the same time, where that uses half of the rate limit at most."""
 _MAX_NOTES = 500
 _GROUPS = "/api/v1/alert_groups/"
 _ALERTS = "/api/v1/alerts/"
@@ -58,6 +63,8 @@ class IrmClient:
         self._http = http
         self._lists = Lists(http, page_size)
         self._inbound = Inbound(http.endpoint, http.clock, http.jitter)
+        self._abreast = max(min(http.burst // (2 * _REQUESTS_OF_A_TURN), _MOST_ABREAST), 1)
+        self._turns = Abreast(self._abreast, "irm-turn")
 
     # Reading
 
@@ -143,9 +150,14 @@ class IrmClient:
         """Tell whether at least half of the requests that the rate limit lets through are left for now."""
         return self._http.has_room()
 
-    def wait_for_turn(self, deadline: Deadline, requests: int = _REQUESTS_OF_A_TURN) -> None:
-        """Wait until so many requests can be sent without waiting: to read, note, read again, act, and look."""
-        self._http.wait_for_room(requests, Operation.RESOLVE, deadline)
+    def take_turns(self, turns: Iterable[Callable[[], T]]) -> list[T]:
+        """Take turns, some of them side by side, and give what each gave; each waits with `abreast` for its turn."""
+        return self._turns.all(turns)
+
+    def wait_for_turn(self, deadline: Deadline, *, abreast: bool = False) -> None:
+        """Wait until one can read, note, read again, act, and look without waiting, whatever others `abreast` do."""
+        turns = self._abreast if abreast else 1
+        self._http.wait_for_room(_REQUESTS_OF_A_TURN * turns, Operation.RESOLVE, deadline)
 
     def resolve(self, alert_group_id: str, deadline: Deadline) -> datetime:
         """Resolve an alert group."""

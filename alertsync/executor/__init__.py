@@ -45,7 +45,7 @@ def execute(planned: Plan, hands: Hands) -> tuple[Action, ...]:
     closing.prepare(closes)
     renewals = [one for one in _of(planned, ActionKind.SILENCE) if one.alert_group.state == "silenced"]
     actions += _each(renewals, leasing.silence)
-    actions += _each(closes, closing.resolve)
+    actions += closing.resolve(closes)
     # What follows may have to wait for long.
     closing.clear()
     first = [one for one in _of(planned, ActionKind.SILENCE) if one.alert_group.state != "silenced"]

@@ -51,7 +51,10 @@ class ChangedError(Exception):
 
 @dataclass
 class Hands:
-    """What acts in a run. `hopeless` says why no other request to IRM's API should be tried; "" if one may."""
+    """What acts in a run, several alert groups at a time: what they share here is only ever set or added to.
+
+    `hopeless` says why no other request to IRM's API should be tried; "" if one may. `acted` once an action has worked.
+    """
 
     irm: IrmClient
     alertmanager: Peers
@@ -65,10 +68,10 @@ class Hands:
     unwritten: str = ""
     credentials_refused: bool = False
     progress: Reporter = UNWATCHED
+    acted: bool = False
     attached: list[str] = field(default_factory=list)
     _forbidden_ids: list[str] = field(default_factory=list)
     _forbidden_message: str = ""
-    _acted: bool = False
     _notes: list[tuple[str, str]] = field(default_factory=list)
 
     def take_turn(
@@ -131,7 +134,7 @@ class Hands:
 
     def settle_refusals(self) -> None:
         """Tell a token that may not act from alert groups that are not ours to act on."""
-        if self._forbidden_message and self._acted:
+        if self._forbidden_message and self.acted:
             self.attached += self._forbidden_ids
         elif self._forbidden_message:
             self.commit(LedgerChange(credentials=Credentials(self.clock.now(), self._forbidden_message)))
@@ -141,14 +144,14 @@ class Hands:
         self._forbidden_message = str(error)
         self._forbidden_ids.append(subject_id(subject))
         most = 1 if self.credentials_refused else _MOST_REFUSALS
-        if len(self._forbidden_ids) >= most and not self._acted and kind is not ActionKind.UNSILENCE:
+        if len(self._forbidden_ids) >= most and not self.acted and kind is not ActionKind.UNSILENCE:
             self.hopeless = str(error)
         return self.ended(subject, kind, Outcome.FAILED, str(error))
 
     def _credentials_work(self, kind: ActionKind, outcome: Outcome) -> None:
         if kind is ActionKind.REPAGE or outcome not in _ACTED:
             return
-        self._acted = True
+        self.acted = True
         if self.credentials_refused:
             self.credentials_refused = False
             self.commit(LedgerChange(credentials_work=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.mutations.harness import Sabotage, assert_noticed, assert_sound, cases
+from tests.mutations.harness import Sabotage, assert_noticed, assert_sound, cases, of_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +19,10 @@ SABOTAGES = (
     Sabotage("nothing is written down before a resolve", "executor/closing.py",
              "            self._hands.commit(LedgerChange(debts=debts, open_before=before))\n", "            pass\n", f"{DEBTS}::test_a_resolve_whose_answer_was_lost_is_a_debt"),
     Sabotage("a resolve in doubt owes nothing", "executor/closing.py",
-             "if action.outcome not in _PERHAPS_OURS and not doubtful:", "if True:", f"{DEBTS}::test_a_resolve_whose_answer_was_lost_is_a_debt"),
-    Sabotage("the marker note is skipped", "executor/closing.py",
-             "if hands.policy.notes and not noted:", "if False:", f"{DEBTS}::test_no_marker_note_no_resolve"),
-    Sabotage("an old decision is acted upon", "executor/closing.py",
+             "if action.outcome in _PERHAPS_OURS or doubtful:", "if False:", f"{DEBTS}::test_a_resolve_whose_answer_was_lost_is_a_debt"),
+    Sabotage("the marker note is skipped", "executor/resolving.py",
+             "if hands.policy.notes and not self._noted:", "if False:", f"{DEBTS}::test_no_marker_note_no_resolve"),
+    Sabotage("an old decision is acted upon", "executor/resolving.py",
              "if now.action is not ActionKind.RESOLVE:", "if False:", f"{RUNS}::test_a_reading_that_has_grown_old_is_confirmed_before_it_is_acted_upon"),
     Sabotage("a post counts as paid", "executor/repaging.py",
              "alert, state=Owing.POSTED, posts", "alert, state=Owing.PAID, posts", "mutations/test_lost_posts.py::test_a_post_that_irm_took_and_lost_is_not_paid_and_is_made_again"),
@@ -80,5 +80,6 @@ def test_it_is_noticed(sabotage: Sabotage, tmp_path: Path) -> None:
     assert_noticed(sabotage, tmp_path)
 
 
+@of_all
 def test_without_sabotage_all_is_well(tmp_path: Path) -> None:
     assert_sound(SABOTAGES, tmp_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.mutations.harness import Sabotage, assert_noticed, assert_sound, cases
+from tests.mutations.harness import Sabotage, assert_noticed, assert_sound, cases, of_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,15 +26,15 @@ SABOTAGES = (
              f"{ADOPTION}::test_look_ups_that_the_rate_limit_cuts_short_go_on_where_they_ended"),
     Sabotage("whatever we ever resolved is adopted", "inquiry.py", "            and irm_now - group.resolved_at <= within\n", "", WITHIN),
     Sabotage("what was resolved just within the time is not adopted", "inquiry.py", "irm_now - group.resolved_at <= within", "irm_now - group.resolved_at <= within * 0.99", WITHIN),
-    Sabotage("what joined is not looked for", "executor/closing.py", "if joined and owed:", "if not (joined := ()):", f"{JOINED}::test_it_is_paged_again_at_once"),
+    Sabotage("what joined is not looked for", "executor/resolving.py", "if joined and owed:", "if not (joined := ()):", f"{JOINED}::test_it_is_paged_again_at_once"),
     Sabotage("what joined is forgotten when an answer is lost", "planner/debts.py", "joined = last.content.firing - {", "joined = frozenset[str]() - {",
              "planner/test_settle.py::test_what_was_delivered_between_the_writing_and_the_resolve_is_owed_too"),
     Sabotage("only the last delivery is looked at when an answer is lost", "adoption.py", "found = self._joined(ledger, planned) or found", "pass",
              f"{JOINED}::test_it_is_owed_at_whichever_place_a_grouping_template_merges"),
-    Sabotage("a debt is certain before the look after the resolve, which fails", "executor/closing.py", LOOK, f"{LOOK}        self._write(owed, at)\n",
+    Sabotage("a debt is certain before the look after the resolve, which fails", "executor/resolving.py", LOOK, f"{LOOK}        self._closing.happened(at, self._closing.owed(self._decision))\n",
              f"{JOINED}::test_it_is_owed_although_the_look_after_the_resolve_failed"),
-    Sabotage("a debt is certain before the look after the resolve, in which we are killed", "executor/closing.py", LOOK,
-             f"        self._write(owed, at)\n        self.clear()\n{LOOK}",
+    Sabotage("a debt is certain before the look after the resolve, in which we are killed", "executor/resolving.py", LOOK,
+             f"        self._closing.happened(at, self._closing.owed(self._decision))\n        self._closing.clear()\n{LOOK}",
              f"{JOINED}::test_it_is_owed_although_the_process_was_killed_while_it_looked_what_came_of_the_resolve"),
 )  # fmt: skip
 
@@ -44,5 +44,6 @@ def test_it_is_noticed(sabotage: Sabotage, tmp_path: Path) -> None:
     assert_noticed(sabotage, tmp_path)
 
 
+@of_all
 def test_without_sabotage_all_is_well(tmp_path: Path) -> None:
     assert_sound(SABOTAGES, tmp_path)
