@@ -81,7 +81,8 @@ def test_a_disk_that_fills_up_holds_resolves_back_keeps_paying_and_is_overcome_b
             within=PATIENCE,
         )
         loud = [one for one in service.events(level="error") if "STATE_DIR" in str(one)]
-        assert {one["pid"] for one in loud} == workers
+        # Who writes tells it; whether another stumbles over it too depends on what it was asked meanwhile.
+        assert until_leader(service) in {one["pid"] for one in loud}
         for answer in answers_of(service, "/readyz", workers).values():
             assert answer.status_code == 200
             assert "alertsync.db" in answer.json()["attention"]["degraded"]
