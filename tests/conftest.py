@@ -22,9 +22,10 @@ _ROOM = 2 << 30
 """Bytes that must be free: what passes is removed at once, so that all tests together need far less."""
 _HERE = Path(__file__).parent
 _LONGEST = (
-    "simulation/test_simulation_peers.py",
     "simulation/test_simulation.py",
     "simulation/test_simulation_on.py",
+    "simulation/test_simulation_peers.py",
+    "simulation/test_simulation_peers_on.py",
     "e2e/test_process.py",
     "e2e/test_one_truth.py",
     "e2e/test_reconcile.py",

@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = ROOT / "alertsync"
 _FAILED, _PASSED = 1, 0
 _SECONDS = 50
+_SECONDS_OF_ALL = 150
+"""All tests that are named, one after the other, while whatever else is tested goes first."""
+of_all = pytest.mark.timeout(_SECONDS_OF_ALL + 10)
 _SPARED = ("cacheprovider", "xdist", "hypothesispytest", "doctest", "unittest", "junitxml", "pastebin")
 _OPTIONS = ("-x", "-q", "--no-header", "--import-mode=importlib", *(f"-pno:{name}" for name in _SPARED))
 
@@ -55,7 +58,7 @@ def assert_noticed(sabotage: Sabotage, directory: Path) -> None:
 def assert_sound(sabotages: Iterable[Sabotage], directory: Path) -> None:
     """Assert that all these tests are there, and pass on a copy without any sabotage."""
     _copy(directory)
-    code, output = _run(directory, sorted({one.test for one in sabotages}))
+    code, output = _run(directory, sorted({one.test for one in sabotages}), seconds=_SECONDS_OF_ALL)
     assert code == _PASSED, output[-3000:]
 
 
@@ -63,7 +66,7 @@ def _copy(directory: Path) -> Path:
     return shutil.copytree(PRODUCT, directory / "alertsync")
 
 
-def _run(directory: Path, tests: list[str]) -> tuple[int, str]:
+def _run(directory: Path, tests: list[str], *, seconds: float = _SECONDS) -> tuple[int, str]:
     """Run tests of this tree with the copy first on the path; give the exit status and what was said."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= {"PYTHONPATH": f"{directory}{os.pathsep}{ROOT}"}
@@ -79,7 +82,7 @@ def _run(directory: Path, tests: list[str]) -> tuple[int, str]:
         ],
         cwd=directory,
         env=environment,
-        timeout=_SECONDS,
+        timeout=seconds,
         check=False,
         capture_output=True,
         text=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.mutations.harness import Sabotage, assert_noticed, assert_sound, cases
+from tests.mutations.harness import Sabotage, assert_noticed, assert_sound, cases, of_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,5 +46,6 @@ def test_a_sabotage_is_noticed(sabotage: Sabotage, tmp_path: Path) -> None:
     assert_noticed(sabotage, tmp_path)
 
 
+@of_all
 def test_all_is_well_without_sabotage(tmp_path: Path) -> None:
     assert_sound(SABOTAGES, tmp_path)

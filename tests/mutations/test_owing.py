@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.mutations.harness import Sabotage, assert_noticed, assert_sound, cases
+from tests.mutations.harness import Sabotage, assert_noticed, assert_sound, cases, of_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,5 +82,6 @@ def test_it_is_noticed(sabotage: Sabotage, tmp_path: Path) -> None:
     assert_noticed(sabotage, tmp_path)
 
 
+@of_all
 def test_without_sabotage_all_is_well(tmp_path: Path) -> None:
     assert_sound(SABOTAGES, tmp_path)

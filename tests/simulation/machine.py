@@ -212,6 +212,9 @@ class Simulation(RuleBasedStateMachine):
                 self.world.irm.act(group.id, action, by=self.world.person, delay=600)
             except RefusedError:
                 return
+            if action == "unresolve":
+                # It was forgotten with its end, and who opens it again closes it.
+                self.judge.seen_alive.discard(group.id)
             self.judge.follow_leases()
 
     @rule(child=which, root=which)
