@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from alertsync.clients.http import Endpoint, HeaderAuth, Http
 from alertsync.clients.irm import IrmClient
+from alertsync.clients.limiter import Limiter
 from alertsync.clock import Deadline
 from alertsync.simulator.irm_api import create_app
 from alertsync.simulator.irm_model import Irm
@@ -20,6 +21,7 @@ from tests.unit.clocks import FakeTime
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from alertsync.config_parsers import RateLimit
     from alertsync.simulator.irm_records import Group, Integration
 
 TOKEN = "token-of-an-editor"
@@ -34,9 +36,11 @@ class World:
     time: FakeTime
     integration: Integration
 
-    def client(self, token: str = TOKEN) -> IrmClient:
+    def client(self, token: str = TOKEN, limit: RateLimit | None = None) -> IrmClient:
         endpoint = Endpoint("irm", self.server.url, HeaderAuth(token), {}, timeout=10)
-        return IrmClient(Http(endpoint, self.time.clock, jitter=random.Random(1)), page_size=3)
+        limiter = None if limit is None else Limiter(limit, self.time.clock)
+        http = Http(endpoint, self.time.clock, limiter=limiter, jitter=random.Random(1))
+        return IrmClient(http, page_size=3)
 
     def deadline(self) -> Deadline:
         return Deadline(self.time.clock, 300)

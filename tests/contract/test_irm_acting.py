@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+import time
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from alertsync.clients.irm import IrmClient, refusal
+from alertsync.config_parsers import RateLimit
 from alertsync.errors import Reason, UpstreamError
 from alertsync.logs import JsonLines
 from alertsync.models import Webhook
@@ -63,6 +67,50 @@ def prepared(world: World, action: str) -> Group:
     if action == "unresolve":
         world.irm.resolve(group.id)
     return group
+
+
+@pytest.mark.parametrize(
+    ("requests", "abreast"), [(None, 4), (100, 4), (40, 4), (39, 3), (20, 2), (19, 1), (5, 1), (1, 1)]
+)
+def test_turns_are_taken_side_by_side_as_far_as_half_of_the_rate_limit_goes(
+    world: World, requests: int | None, abreast: int
+) -> None:
+    client = world.client(limit=None if requests is None else RateLimit(requests, 1.0))
+    guard, now, most = threading.Lock(), 0, 0
+
+    def turn() -> None:
+        nonlocal now, most
+        with guard:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.01)
+        with guard:
+            now -= 1
+
+    client.take_turns([turn] * 12)
+    assert most == abreast
+
+
+@pytest.mark.parametrize("requests", [5, 12, 20, 30, 40])
+def test_no_turn_waits_in_its_middle_for_the_rate_limit_that_others_share(
+    world: World, requests: int
+) -> None:
+    client = world.client(limit=RateLimit(requests, 1.0))
+    groups = [world.deliver(f"Disk{number}", "a") for number in range(24)]
+
+    def turn(group_id: str) -> None:
+        client.wait_for_turn(world.deadline(), abreast=True)
+        client.alert_group(group_id, world.deadline())
+        client.add_note(group_id, "resolved by us", world.deadline())
+        client.alert_group(group_id, world.deadline())
+        client.resolve(group_id, world.deadline())
+        client.alert_group(group_id, world.deadline())
+
+    began = world.time.passed
+    client.take_turns([partial(turn, group.id) for group in groups])
+    assert {group.state for group in groups} == {"resolved"}
+    # It was needed, and kept.
+    assert world.time.passed - began >= 5 * len(groups) // requests - 1
 
 
 @pytest.mark.parametrize("action", ACTIONS)

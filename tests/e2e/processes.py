@@ -224,19 +224,26 @@ def assert_counters_tell_the_history(service: Service) -> None:
 class Hold:
     """Keeps back the answers to some requests to a server, which has done what it was asked by then.
 
-    `done` is set once such a request was carried out; the answer goes out when the block ends.
+    `done` is set once such a request was carried out; the answer goes out when the block ends. Those to the first
+    `after` of them are let go.
     """
 
-    def __init__(self, app: "WSGIApplication", holds: Callable[[str, str], bool], times: int) -> None:
+    def __init__(
+        self, app: "WSGIApplication", holds: Callable[[str, str], bool], times: int, after: int
+    ) -> None:
         self._app = app
         self._holds = holds
         self._left = times
+        self._let_go = after
         self.done = Event()
         self.release = Event()
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         answer = self._app(environ, start_response)
         if self._left > 0 and self._holds(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+            if self._let_go > 0:
+                self._let_go -= 1
+                return answer
             self._left -= 1
             self.done.set()
             self.release.wait(_HOLD_AT_MOST_SECONDS)
@@ -244,10 +251,10 @@ class Hold:
 
 
 @contextmanager
-def held(server: Server, method: str, path: str, *, times: int = 1) -> Iterator[Hold]:
-    """Keep back the answers to the next requests with this method and this text in their path."""
+def held(server: Server, method: str, path: str, *, times: int = 1, after: int = 0) -> Iterator[Hold]:
+    """Keep back the answers to the next requests with this method and this text in their path, `after` so many."""
     app = server._app
-    hold = Hold(app, lambda its_method, its_path: its_method == method and path in its_path, times)
+    hold = Hold(app, lambda its_method, its_path: its_method == method and path in its_path, times, after)
     server._app = hold
     try:
         yield hold

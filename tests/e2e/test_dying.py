@@ -100,6 +100,39 @@ def test_a_resolve_whose_process_is_killed_before_its_answer_is_found_out_and_ow
         assert_counters_tell_the_history(service)
 
 
+def test_all_resolves_that_were_under_way_when_their_process_was_killed_are_found_out_and_owed(
+    tmp_path: Path, world: World
+) -> None:
+    names = [f"DiskFull{number}" for number in range(7)]
+    groups = [world.fire(name) for name in names]
+    silences = [world.silence(name) for name in names]
+    with service_of(tmp_path, world, **OF_TWO) as service:
+        with held(world.irm.server, "POST", "/resolve/", times=4, after=1):
+            # One alone, and then four of which none has an answer.
+            expect("five are resolved", lambda: len(world.irm.resolves) == 5, within=PATIENCE)
+            assert sum(group.state == "resolved" for group in groups) == 5
+            killed = kill(until_leader(service))
+            until_leader(service, other_than=killed)
+            for name in names:
+                world.irm.until_resolved(name, within=PATIENCE)
+        service.observe_runs(2, within=PATIENCE)
+        assert sorted(world.irm.resolves) == sorted(group.id for group in groups)
+        assert [len(group.notes) for group in groups] == [1] * len(groups)
+        assert len(world.irm.model.pages) == len(groups)
+        assert {one["alert_group_id"] for one in debts(service)} == {group.id for group in groups}
+        assert all(one["open"] and one["resolved_at"] for one in debts(service))
+        for silence in silences:
+            world.alertmanager.expire(silence)
+        expect(
+            "all are paged again",
+            lambda: all(world.irm.group(name) is not one for name, one in zip(names, groups, strict=True)),
+            within=PATIENCE,
+        )
+        expect("all is paid", lambda: not any(one["open"] for one in debts(service)), within=PATIENCE)
+        service.observe_runs(2, within=PATIENCE)
+        assert len(world.irm.model.pages) == 2 * len(groups)
+
+
 def test_a_page_whose_process_is_killed_before_its_answer_is_not_sent_twice(
     tmp_path: Path, world: World
 ) -> None:

@@ -145,6 +145,29 @@ def test_sigterm_lets_the_current_action_end_and_begins_no_other(tmp_path: Path,
         expect("all are resolved", lambda: all(group.state == "resolved" for group in groups))
 
 
+def test_sigterm_lets_all_resolves_end_that_are_under_way_and_begins_no_other(
+    tmp_path: Path, world: World
+) -> None:
+    groups = [world.fire(f"A{number}") for number in range(8)]
+    for number in range(8):
+        world.silence(f"A{number}")
+    world.irm.server.inject(Fault("delay", method="POST", path="/resolve/", seconds=2, times=-1))
+    with service_of(tmp_path, world, RECONCILE_INTERVAL="60") as service:
+        expect("one is resolved, and four more are under way", lambda: len(world.irm.resolves) == 5)
+        service.signal(signal.SIGTERM)
+        assert service.wait_for_exit(GRACE_SECONDS) == 0
+        assert len(world.irm.resolves) == 5
+        done = [group for group in groups if group.state == "resolved"]
+        assert sorted(group.id for group in done) == sorted(world.irm.resolves)
+        assert [len(group.notes) for group in groups] == [int(group in done) for group in groups]
+        (record,) = run_records(service.state_dir)
+        assert record["status"] == "partial"
+        assert "alertsync is stopping" in record["message"]
+        outcomes = [action["outcome"] for action in record["actions"]]
+        assert sorted(outcomes) == ["not_attempted"] * 3 + ["resolved"] * 5
+        assert not service.events(level="error")
+
+
 @pytest.mark.parametrize("alert_groups", [1, 3], ids="{} pages".format)
 def test_sigterm_while_reading_ends_the_run_without_any_action_and_says_so(
     tmp_path: Path, world: World, alert_groups: int
