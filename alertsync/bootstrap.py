@@ -88,7 +88,11 @@ def build(
     tally = Tally()
     alertmanager = Peers(
         [
-            AlertmanagerClient(Http(endpoint, clock, jitter=random.Random()))  # noqa: S311  jitter needs no cryptography
+            AlertmanagerClient(
+                Http(endpoint, clock, jitter=random.Random()),  # noqa: S311  jitter needs no cryptography
+                # Only with each of its annotations can an alert be shown with some of them.
+                detailed=bool(settings.alert_annotations),
+            )
             for endpoint in _alertmanager_endpoints(settings.alertmanager, tally)
         ]
     )

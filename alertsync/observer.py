@@ -329,7 +329,7 @@ class Observer:
     ) -> tuple[AlertmanagerSnapshot, ...]:
         """Read one place again, from every peer that answers; everything for a legacy alert, which names none."""
         if receiver is None:
-            return self._alertmanager.snapshots(self._deadline, proven=False).snapshots
+            return self._alertmanager.snapshots(self._deadline, proven=False, detailed=True).snapshots
         return self._alertmanager.place(receiver, group_labels, self._deadline).snapshots
 
     def irm_now(self) -> datetime:

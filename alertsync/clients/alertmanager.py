@@ -19,9 +19,11 @@ import msgspec
 
 from alertsync.clients import failures, repeat_interval
 from alertsync.clients.alertmanager_wire import (
+    Judged,
     WireAlert,
     WireFingerprint,
     WireGroup,
+    WireMembers,
     WireSilence,
     WireSilenceId,
     WireStatus,
@@ -69,10 +71,15 @@ class _Silences(NamedTuple):
 
 
 class AlertmanagerClient:
-    """Speaks Alertmanager's API v2. Every method raises `UpstreamError`."""
+    """Speaks Alertmanager's API v2. Every method raises `UpstreamError`.
 
-    def __init__(self, http: Http) -> None:
+    A snapshot of everything holds of its alerts what is judged. Where it is `detailed`, by default or because it is asked
+    for, their annotations, times and generator are there too, as they always are in a single place.
+    """
+
+    def __init__(self, http: Http, *, detailed: bool = False) -> None:
         self._http = http
+        self._detailed = detailed
         self._silences = _Silences((), cheap=True)
 
     @property
@@ -80,13 +87,13 @@ class AlertmanagerClient:
         """The address of this peer."""
         return self._http.endpoint.base_url
 
-    def snapshot(self, deadline: Deadline) -> AlertmanagerSnapshot:
+    def snapshot(self, deadline: Deadline, *, detailed: bool = False) -> AlertmanagerSnapshot:
         """Read everything that a plan rests on.
 
         The silences are read after the groups, so that one that was removed in between is seen as removed, and
         the status last, so that a start in between is seen as a start.
         """
-        asked_at, groups = self._groups(deadline)
+        asked_at, groups = self._groups(deadline, detailed=detailed or self._detailed)
         self._silences = self._read_silences(deadline)
         return self._snapshot(asked_at, groups, self._silences, deadline)
 
@@ -105,7 +112,7 @@ class AlertmanagerClient:
         return self._place(params, deadline)
 
     def _place(self, params: _Params, deadline: Deadline) -> AlertmanagerSnapshot:
-        asked_at, groups = self._groups(deadline, params)
+        asked_at, groups = self._groups(deadline, params, detailed=True)
         silences = self._silences
         known = {one.id for one in silences.held}
         holding = {id_ for group in groups for alert in group.alerts for id_ in alert.silenced_by}
@@ -114,14 +121,17 @@ class AlertmanagerClient:
         return self._snapshot(asked_at, groups, silences, deadline)
 
     def _groups(
-        self, deadline: Deadline, params: _Params | None = None
+        self, deadline: Deadline, params: _Params | None = None, *, detailed: bool
     ) -> tuple[datetime, tuple[AggregationGroup, ...]]:
         """Read the aggregation groups, and give when they were asked for; the answer itself, as large, is let go."""
         operation = Operation.READ_AGGREGATION_GROUPS
         answer = self._http.get(operation, _GROUPS, deadline, params)
-        return answer.asked_at, tuple(
+        groups = (
             decode_each(self._http, operation, answer, WireGroup, aggregation_group)
+            if detailed
+            else decode_each(self._http, operation, answer, WireMembers, Judged())
         )
+        return answer.asked_at, tuple(groups)
 
     def _snapshot(
         self,
@@ -144,13 +154,13 @@ class AlertmanagerClient:
             repeat_interval=repeat_interval.longest(status.config.original),
         )
 
-    def proven_snapshot(self, deadline: Deadline) -> AlertmanagerSnapshot:
+    def proven_snapshot(self, deadline: Deadline, *, detailed: bool = False) -> AlertmanagerSnapshot:
         """Read everything, and prove that no alert is missing from the aggregation groups.
 
         What `/alerts` shows before, and still shows after, must stand in a group, and it must be one server that answers,
         which did not start in between. If that fails several times in a row, raise `UpstreamError` (unstable).
         """
-        return self._proven(lambda: self.snapshot(deadline), deadline)
+        return self._proven(lambda: self.snapshot(deadline, detailed=detailed), deadline)
 
     def _proven(
         self, read: Callable[[], AlertmanagerSnapshot], deadline: Deadline, params: _Params | None = None

@@ -17,6 +17,9 @@ from alertsync.models import AggregationGroup, Alert, AlertStatus, Matcher, Sile
 if TYPE_CHECKING:
     from datetime import datetime
 
+_MOST_VALUES = 20_000
+"""Those of pods and instances are all different: what is kept of them is no gain."""
+
 
 class _Status(msgspec.Struct, rename="camel", gc=False):
     state: str
@@ -26,12 +29,17 @@ class _Status(msgspec.Struct, rename="camel", gc=False):
     """Absent before 0.28."""
 
 
-class WireAlert(msgspec.Struct, rename="camel", gc=False):
-    """An alert, in a list or in an aggregation group."""
+class WireMember(msgspec.Struct, rename="camel", gc=False):
+    """As much of an alert in an aggregation group as is judged."""
 
     fingerprint: str
     labels: dict[str, str]
     status: _Status
+
+
+class WireAlert(WireMember, rename="camel", gc=False):
+    """An alert, in a list or in an aggregation group."""
+
     annotations: dict[str, str] = {}
     starts_at: Time | None = None
     ends_at: Time | None = None
@@ -48,6 +56,14 @@ class WireGroup(msgspec.Struct, gc=False):
     labels: dict[str, str]
     receiver: _Receiver
     alerts: list[WireAlert]
+
+
+class WireMembers(msgspec.Struct, gc=False):
+    """An aggregation group, with as much of its alerts as is judged."""
+
+    labels: dict[str, str]
+    receiver: _Receiver
+    alerts: list[WireMember]
 
 
 class _SilenceState(msgspec.Struct, gc=False):
@@ -116,6 +132,41 @@ def aggregation_group(group: WireGroup) -> AggregationGroup:
         for alert in group.alerts
     )
     return AggregationGroup(receiver=group.receiver.name, labels=group.labels, alerts=alerts)
+
+
+class Judged:
+    """Turns the aggregation groups of one large list into values without what only a payload shows.
+
+    So the list takes half of the memory: what many labels have for a value is there once, up to a bound.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, str] = {}
+
+    def __call__(self, group: WireMembers) -> AggregationGroup:
+        """Turn an aggregation group of the wire into the value that the planner judges."""
+        alerts = tuple(
+            Alert(
+                fingerprint=alert.fingerprint,
+                labels=self._shared(alert.labels),
+                status=_alert_status(alert.status),
+                silenced_by=tuple(alert.status.silenced_by),
+            )
+            for alert in group.alerts
+        )
+        return AggregationGroup(
+            receiver=self._once(group.receiver.name), labels=self._shared(group.labels), alerts=alerts
+        )
+
+    def _shared(self, labels: dict[str, str]) -> dict[str, str]:
+        for name, value in labels.items():
+            labels[name] = self._once(value)
+        return labels
+
+    def _once(self, value: str) -> str:
+        if len(self._values) < _MOST_VALUES:
+            return self._values.setdefault(value, value)
+        return self._values.get(value, value)
 
 
 def _alert_status(status: _Status) -> AlertStatus:

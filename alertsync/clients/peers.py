@@ -49,11 +49,12 @@ class Peers:
         if len(self.addresses) > 1:
             self._threads = Abreast(min(len(self.addresses), _MAX_THREADS), "alertmanager-peer")
 
-    def snapshots(self, deadline: Deadline, *, proven: bool) -> Readings:
-        """Read everything from every peer; `proven` to lack no alert, or not."""
+    def snapshots(self, deadline: Deadline, *, proven: bool, detailed: bool = False) -> Readings:
+        """Read everything from every peer; `proven` to lack no alert, or not; `detailed` as a payload needs it."""
 
         def read(client: AlertmanagerClient) -> AlertmanagerSnapshot:
-            return client.proven_snapshot(deadline) if proven else client.snapshot(deadline)
+            one = client.proven_snapshot if proven else client.snapshot
+            return one(deadline, detailed=detailed)
 
         self._absent = {}
         return self._read(read, self.addresses)

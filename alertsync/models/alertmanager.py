@@ -57,7 +57,10 @@ _SLEEP = {AlertStatus.ACTIVE: 0, AlertStatus.MUTED: 1, AlertStatus.SILENCED: 2}
 
 
 class Alert(msgspec.Struct, frozen=True, gc=False):
-    """An alert as it stands in one aggregation group."""
+    """An alert as it stands in one aggregation group.
+
+    Annotations, times and generator, which nothing is decided by, are there where they were asked for.
+    """
 
     fingerprint: str
     labels: dict[str, str]

@@ -17,7 +17,7 @@ from alertsync.clients.alertmanager import AlertmanagerClient
 from alertsync.clients.http import Endpoint, HeaderAuth, Http
 from alertsync.clock import Clock, Deadline
 from alertsync.errors import Reason, UpstreamError
-from alertsync.models import Alert, AlertmanagerSnapshot, AlertStatus, Matcher
+from alertsync.models import AggregationGroup, Alert, AlertmanagerSnapshot, AlertStatus, Matcher
 from alertsync.simulator.alertmanager_config import InhibitRule, Route
 from alertsync.simulator.wire import Fault
 from tests.servers import AlertmanagerUnderTest, RealAlertmanager, SimulatedAlertmanager, poll_until
@@ -54,7 +54,7 @@ def soon() -> Deadline:
 
 
 def snapshot_of(server: AlertmanagerUnderTest) -> AlertmanagerSnapshot:
-    return client(server).snapshot(soon())
+    return client(server).snapshot(soon(), detailed=True)
 
 
 def alerts_of(snapshot: AlertmanagerSnapshot) -> dict[str, Alert]:
@@ -101,6 +101,46 @@ def test_aggregation_groups_are_read_with_receiver_labels_and_alerts(server: Ale
         annotations={"summary": "4 s"},
         generator_url="http://prometheus.example:9090/graph",
     )
+
+
+def undetailed(snapshot: AlertmanagerSnapshot) -> tuple[AggregationGroup, ...]:
+    """Give the groups without what nothing is decided by."""
+    return tuple(
+        msgspec.structs.replace(
+            group,
+            alerts=tuple(
+                Alert(one.fingerprint, one.labels, one.status, silenced_by=one.silenced_by)
+                for one in group.alerts
+            ),
+        )
+        for group in snapshot.groups
+    )
+
+
+def test_a_snapshot_holds_what_is_judged_and_more_only_where_it_is_asked_for(
+    server: AlertmanagerUnderTest,
+) -> None:
+    for number in range(20):
+        labels = {"alertname": f"Slow{number % 3}", "instance": str(number), "team": "payments"}
+        server.fire(labels, {"summary": "4 s"})
+    server.silence({"alertname": "Slow1"}, duration=timedelta(hours=1), created_by="ann", comment="c")
+    detailed = once_grouped(server, 20)
+    one, judged = client(server), undetailed(detailed)
+    assert judged != detailed.groups
+    assert one.snapshot(soon()).groups == judged
+    assert one.proven_snapshot(soon()).groups == judged
+    assert one.proven_snapshot(soon(), detailed=True).groups == detailed.groups
+    always = AlertmanagerClient(one._http, detailed=True)
+    assert always.snapshot(soon()).groups == always.proven_snapshot(soon()).groups == detailed.groups
+
+
+def test_what_many_labels_have_for_a_value_is_there_once(server: AlertmanagerUnderTest) -> None:
+    for number in range(4):
+        server.fire({"alertname": "Slow", "instance": str(number), "team": "payments"})
+    once_grouped(server, 4)
+    alerts = [alert for group in client(server).snapshot(soon()).groups for alert in group.alerts]
+    assert len({id(alert.labels["team"]) for alert in alerts}) == 1
+    assert len({id(alert.labels["instance"]) for alert in alerts}) == 4
 
 
 ODD_VALUES = [
@@ -340,7 +380,7 @@ def test_a_cluster_that_settles_is_seen_to() -> None:
 def test_a_proven_snapshot_is_the_snapshot_where_nothing_is_missing(server: AlertmanagerUnderTest) -> None:
     server.fire({"alertname": "Disk", "instance": "a"})
     whole = once_grouped(server, 1)
-    assert client(server).proven_snapshot(soon()).groups == whole.groups
+    assert client(server).proven_snapshot(soon(), detailed=True).groups == whole.groups
 
 
 def test_groups_that_lack_an_alert_during_a_reload_are_read_again() -> None:
@@ -348,7 +388,7 @@ def test_groups_that_lack_an_alert_during_a_reload_are_read_again() -> None:
         server.fire({"alertname": "Disk", "instance": "a"})
         whole = once_grouped(server, 1)
         server.server.inject(Fault("status", path="/alerts/groups", status=200, body=b"[]", times=2))
-        assert client(server).proven_snapshot(soon()).groups == whole.groups
+        assert client(server).proven_snapshot(soon(), detailed=True).groups == whole.groups
 
 
 def test_a_place_can_be_proven_alone(odd_server: AlertmanagerUnderTest) -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,17 +106,26 @@ def test_several_silences_that_together_hold_the_whole_group_are_enough(tmp_path
 def test_the_legacy_integration_has_each_silenced_alert_resolved_and_no_other(tmp_path: Path) -> None:
     with real_world(tmp_path / "alertmanager", irm={"type": "legacy_alertmanager"}) as world:
         for instance in ("a", "b"):
-            world.alertmanager.fire({"alertname": "DiskFull", "instance": instance})
+            world.alertmanager.fire({"alertname": "DiskFull", "instance": instance}, {"summary": "full"})
         expect("both are delivered", lambda: len(world.irm.model.groups()) == 2)
         quiet = world.silence("DiskFull", instance="a")
         with started(tmp_path, world) as service:
             answer = service.reconcile()
+            states = sorted(group.state for group in world.irm.model.groups())
+            world.alertmanager.expire(quiet)
+            service.reconcile()
         assert answer["inconsistencies_resolved"] == 1
         (resolved,) = [one for one in answer["decisions"] if one["decision"] == "SILENCED"]
         assert resolved["members"][0]["labels"]["instance"] == "a"
         assert resolved["members"][0]["silenced_by"] == [quiet]
-        states = sorted(group.state for group in world.irm.model.groups())
         assert states == ["firing", "resolved"]
+        # It has no place of its own to be read at, and is paged again as it was paged.
+        paged = world.irm.model.groups()[-1]
+        payload: Any = paged.deliveries[-1].payload
+        assert (paged.state, payload["labels"]["instance"]) == ("firing", "a")
+        assert payload["annotations"] == {"summary": "full"}
+        assert payload["generatorURL"] == "http://prometheus.example:9090/graph"
+        assert payload["startsAt"][:4] != "0001"
 
 
 # --- What is not wholly silenced is left alone ------------------------------------------------------------

@@ -128,8 +128,8 @@ def test_an_alert_group_that_irm_changed_in_the_meantime_is_left_to_the_next_run
         world.silence("Disk")
         plain = world.peer.proven_snapshot
 
-        def then_somebody_acts(*args: object) -> object:
-            snapshot = plain(*args)  # type: ignore[arg-type]  # passed on as it came
+        def then_somebody_acts(*args: object, **options: object) -> object:
+            snapshot = plain(*args, **options)  # type: ignore[arg-type]  # passed on as it came
             world.irm.acknowledge(disk.id)
             world.time.sleep(1)
             return snapshot
@@ -196,8 +196,8 @@ def test_somebody_was_faster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         world.silence("Cpu")
         plain = world.peer.proven_snapshot
 
-        def then_somebody_acts(*args: object) -> object:
-            snapshot = plain(*args)  # type: ignore[arg-type]  # passed on as it came
+        def then_somebody_acts(*args: object, **options: object) -> object:
+            snapshot = plain(*args, **options)  # type: ignore[arg-type]  # passed on as it came
             world.irm.resolve(disk.id)
             world.irm.delete(cpu.id)
             return snapshot
@@ -542,7 +542,7 @@ def test_a_reading_that_failed_does_not_make_the_one_before_it_young(
         silences = [world.silence(name) for name in ("Disk", "Cpu")]
         plain, calls = world.peer.proven_snapshot, 0
 
-        def fails_once(deadline: Deadline) -> AlertmanagerSnapshot:
+        def fails_once(deadline: Deadline, *, detailed: bool) -> AlertmanagerSnapshot:
             nonlocal calls
             calls += 1
             if calls == 2:
@@ -550,7 +550,7 @@ def test_a_reading_that_failed_does_not_make_the_one_before_it_young(
                 raise UpstreamError(
                     Reason.SERVER_ERROR, "it answered 500", upstream="alertmanager", operation="read alerts"
                 )
-            return plain(deadline)
+            return plain(deadline, detailed=detailed)
 
         monkeypatch.setattr(world.peer, "proven_snapshot", fails_once)
         waits = iter([5] + [0] * 20)
@@ -634,8 +634,8 @@ def test_what_is_not_found_at_its_place_is_looked_for_everywhere(
         slowly = taking(world, 5, world.peer.proven_snapshot)
         read: list[int] = []
 
-        def then_one_ends(*args: object) -> object:
-            found = slowly(*args)
+        def then_one_ends(*args: object, **options: object) -> object:
+            found = slowly(*args, **options)
             read.append(1)
             if len(read) == 1:
                 world.alertmanager.end({"alertname": "Disk", "instance": "b"})
