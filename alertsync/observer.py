@@ -11,7 +11,7 @@ import logging
 import threading
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -70,6 +70,14 @@ _FRESH_SECONDS = 2.0
 """A reading so young is read anew by nothing: several un-silences in a row share one."""
 
 
+class _Confirmed(NamedTuple):
+    """What came of confirming an alert group, and when the oldest of what that rests on was asked for (monotonic)."""
+
+    asked: float
+    decision: Decision
+    owed: tuple[Debt, ...]
+
+
 class Observer:
     """Reads for one run, until `deadline`; `confirm_after` is in seconds.
 
@@ -111,6 +119,7 @@ class Observer:
         # Not a method of ours: in a circle, all that is read would outlive the run (`_no_search_for_circles`).
         self._read_deliveries = partial(irm.deliveries, at_most=max_deliveries, progress=progress)
         self._one_confirms = threading.Lock()
+        self._confirmed: dict[str, _Confirmed] = {}
         self.inquiry = Inquiry(irm, deadline, self._read_deliveries)
         self.snapshots: Snapshots | None = None
         self.upstreams: dict[str, Upstream] = {}
@@ -183,7 +192,7 @@ class Observer:
         return True
 
     def confirm(self, decision: Decision, *, anew: bool = False) -> tuple[Decision, tuple[Debt, ...]]:
-        """Judge an alert group anew, `anew` or if what was read of it is older than `confirm_after`.
+        """Judge an alert group anew, `anew` or if what was last read of it is older than `confirm_after`.
 
         Give what holds now, and what resolving it would owe. One that IRM has changed in the meantime is UNKNOWN,
         and stands in the decision as it is now. Several may ask at a time, and are served in turn: what is read for
@@ -198,18 +207,25 @@ class Observer:
         anew = anew and self._age("alertmanager") > took + _FRESH_SECONDS
         if known is None or not (anew or self._old("irm") or self._old("alertmanager")):
             return decision, ()
+        asked = self._clock.monotonic()
+        before = self._confirmed.get(alert_group.id)
+        if before is not None and not anew and asked - before.asked <= self._confirm_after:
+            return before.decision, before.owed
         now = self._irm.alert_group(alert_group.id, self._deadline)
         # What is delivered meanwhile can only add members: no reason to keep anything silenced.
         grown = now.alerts_count != alert_group.alerts_count and decision.action is not ActionKind.UNSILENCE
         if grown or (now.state, now.silenced_at) != (alert_group.state, alert_group.silenced_at):
             return _unknown(decision, now, "IRM has changed it since it was read"), ()
-        asked = self._asked["alertmanager"]
         if anew or self._old("alertmanager"):
-            known, asked = self._read_again(known, alert_group)
-        if self._clock.monotonic() - asked > self._confirm_after + _LONGEST_READING_SECONDS:
+            known, read = self._read_again(known, alert_group)
+        else:
+            read = self._asked["alertmanager"]
+        if self._clock.monotonic() - read > self._confirm_after + _LONGEST_READING_SECONDS:
             why = "Alertmanager took too long to be read for the reading to be trusted"
             return _unknown(decision, now, why), ()
-        return self._judge_alone(known, alert_group)
+        confirmed = _Confirmed(min(asked, read), *self._judge_alone(known, alert_group))
+        self._confirmed[alert_group.id] = confirmed
+        return confirmed.decision, confirmed.owed
 
     def _read_again(self, known: Snapshots, alert_group: AlertGroup) -> tuple[Snapshots, float]:
         """Read Alertmanager again, and give when that was begun (monotonic).

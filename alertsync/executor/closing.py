@@ -64,13 +64,12 @@ class Closing:
             self._hands.commit(LedgerChange(debts=debts, open_before=before))
 
     def resolve(self, decisions: Sequence[Decision]) -> list[Action]:
-        """Resolve alert groups: one after the other until one is resolved, then several at a time.
+        """Resolve alert groups: one after the other until an action has worked, then several at a time.
 
         What is wrong with IRM, or with our token, shows at the first, and nobody wants to hear it several times.
         """
         done: list[Action] = []
-        # A process that is about to end makes no threads any more.
-        while len(done) < len(decisions) and (not self._hands.acted or self._hands.deadline.should_stop()):
+        while len(done) < len(decisions) and not self._hands.acted:
             done.append(self._resolve(decisions[len(done)], abreast=False))
         others = decisions[len(done) :]
         return done + self._hands.irm.take_turns(partial(self._resolve, one, abreast=True) for one in others)

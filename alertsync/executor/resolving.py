@@ -92,12 +92,14 @@ class Resolving:
         """
         hands = self._hands
         hands.irm.wait_for_turn(hands.deadline, abreast=self._abreast)
-        self._confirm()
         if hands.policy.notes and not self._noted:
+            self._confirm()
             text = note_text(self._decision, hands.run_id)
             hands.irm.add_note(self._decision.alert_group.id, text, hands.deadline)
             self._noted = True
-            self._confirm()
+        # It may wait for a database that other turns write to, and must be over before what grows old is looked at.
+        hands.deadline.hold.prove()
+        self._confirm()
 
     def _confirm(self) -> None:
         """Make sure that the decision still holds, and that all that it would owe is written down."""

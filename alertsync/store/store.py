@@ -78,7 +78,6 @@ class Store:
         self._health = Health(self._database.path)
         self._rescued = False
         self._pruned_at: float | None = None
-        self._pruned = False
         self._glance: Glance[Standing] = Glance(clock.monotonic)
 
     @property
@@ -180,6 +179,9 @@ class Store:
     def save_run(self, run: Run) -> None:
         """Write down a run, at its beginning and at its end. Never raises."""
         with self._guard:
+            if run.status is RunStatus.RUNNING:
+                # Once a run the ledger is read whatever its stamp says: one that was restored may have an old one.
+                self._forget_what_is_whole()
             self._unsaved = self._unsaved.with_run(run)
             if self._settled() and run.status is not RunStatus.RUNNING:
                 self._prune()
@@ -425,13 +427,17 @@ class Store:
                 self._settled()
         return found
 
+    def _forget_what_is_whole(self) -> None:
+        """Have the ledger read at the next occasion, whatever its stamp says."""
+        self._held = msgspec.structs.replace(self._held, whole=False)
+
     def _refresh(self) -> None:
         """Read the ledger; write what this process knows first, if the database has lost it."""
         found = self._database.run(self._taken_over)
         if found is self._held and found.base is not None and self._database.holds:
             self._settle()
             found = self._database.run(self._taken_over)
-        self._held, self._pruned = found, False
+        self._held = found
         self._health.works(writing=False)
 
     def _acquaint(self) -> None:
@@ -514,7 +520,7 @@ class Store:
         if self._held.knows_more_than(stamp):
             return self._held
         standing, requests = read_standing(connection), read_requests(connection)
-        if self._held.is_exactly(stamp) and not self._pruned:
+        if self._held.is_exactly(stamp):
             return self._held.still(self._oldest(), standing, requests)
         found = ledger_rows.read(connection, self._oldest(), fresh=stamp.fresh)
         return self._held.read(stamp, found, standing, requests)
@@ -537,7 +543,8 @@ class Store:
         except Fault as fault:
             self._health.fails(fault, writing=True)
         else:
-            self._pruned_at, self._pruned = now, True
+            self._pruned_at = now
+            self._forget_what_is_whole()
 
 
 def _full() -> InboxFullError:

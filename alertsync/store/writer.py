@@ -40,10 +40,12 @@ class Held(msgspec.Struct, frozen=True):
     """What a process knows of the database, and what the database does not know yet.
 
     `base` is the stamp under which it was last read or written, None if it never was; `ledger` includes `pending`,
-    the changes that are not durable; `unreadable` tells of rows that cannot be decoded.
+    the changes that are not durable; `unreadable` tells of rows that cannot be decoded. `whole` if the database held
+    nothing but what is known here when its stamp was that.
     """
 
     base: Stamp | None = None
+    whole: bool = False
     ledger: Ledger = Ledger(fresh=True)
     pending: LedgerChange | None = None
     standing: Standing | None = None
@@ -64,6 +66,7 @@ class Held(msgspec.Struct, frozen=True):
         behind = self.pending is not None
         return Held(
             base=self.base if behind else stamp,
+            whole=not behind and not names,
             ledger=memory.apply(found.ledger, self.pending) if self.pending is not None else found.ledger,
             pending=self.pending,
             standing=standing or self.standing,
@@ -80,7 +83,7 @@ class Held(msgspec.Struct, frozen=True):
 
     def is_exactly(self, stamp: Stamp) -> bool:
         """Tell whether the database holds the ledger that is known here, as every commit of it raises its serial."""
-        return stamp == self.base and self.pending is None and not self.unreadable
+        return self.whole and stamp == self.base and self.pending is None
 
     def still(self, oldest: datetime, standing: Standing | None, requests: Requests) -> Held:
         """Keep the ledger but for what is over since before `oldest`, and take over what is no part of it."""
@@ -175,9 +178,10 @@ def settle(  # noqa: PLR0913  what is found, what is known, and the rules of tim
         ledger_rows.write_stamp(connection, stamp.serial, fresh=stamp.fresh)
         return held
     known = held.base.serial if held.base is not None else 0
-    ledger, fresh = held.ledger, held.ledger.fresh
+    ledger, fresh, whole = held.ledger, held.ledger.fresh, False
     if held.base == stamp and held.pending is not None:
         ledger_rows.write(connection, held.pending, now)
+        whole = held.whole
     elif stamp.serial <= known:
         ledger_rows.write(connection, memory.everything(ledger), now)
     else:
@@ -188,7 +192,7 @@ def settle(  # noqa: PLR0913  what is found, what is known, and the rules of tim
     serial = max(stamp.serial, known) + 1
     ledger_rows.write_stamp(connection, serial, fresh=fresh)
     after = Stamp(stamp.generation, serial, fresh)
-    return msgspec.structs.replace(held, base=after, ledger=ledger, pending=None)
+    return msgspec.structs.replace(held, base=after, whole=whole, ledger=ledger, pending=None)
 
 
 def read_standing(connection: Connection) -> Standing | None:

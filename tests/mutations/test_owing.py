@@ -14,6 +14,12 @@ PAYS = "planner/test_payments.py::test_what_pays_in_an_open_alert_group"
 SETTLE = "planner/test_settle.py"
 
 SABOTAGES = (
+    Sabotage("what another process owes is not read", "store/writer.py",
+             "return self.whole and stamp == self.base and self.pending is None", "return self.whole and self.pending is None",
+             "store/test_ledger.py::test_what_another_process_commits_is_read"),
+    Sabotage("what a new database owes is not read", "store/writer.py",
+             "ledger, fresh, whole = held.ledger, held.ledger.fresh, False", "ledger, fresh, whole = held.ledger, held.ledger.fresh, True",
+             "store/test_faults.py::test_a_new_database_that_another_process_made_is_filled_from_memory"),
     Sabotage("what we posted counts as paid without being read back", "planner/debts.py",
              "    if alert.state is not Owing.POSTED:\n", '    if alert.posts:\n        return msgspec.structs.replace(alert, state=Owing.PAID, why="Ok.")\n    if alert.state is not Owing.POSTED:\n', ROWS),
     Sabotage("a post that was lost is never made again", "planner/debts.py", "if alert.posts < MAX_POSTS:", "if False:", ROWS),

@@ -6,11 +6,13 @@ Each host has services and a STATE_DIR of its own; what they have in common is t
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from alertsync import bootstrap, config
+from alertsync.clients import abreast
 from alertsync.errors import RunBusyError, SharedLockError
 from alertsync.models import Outcome, Owing, RunStatus
 from tests.postgresql import PostgresServer, postgres  # noqa: F401, TC001  a fixture
@@ -146,6 +148,47 @@ def test_nothing_is_sent_once_the_lock_is_lost_and_another_host_goes_on(
     world.pass_time(3601)
     hosts.run(hosts.one)
     assert world.posts() == 6, "each page came once"
+
+
+@pytest.mark.parametrize("cut_after", ["/resolution_notes/", "/resolve/"])
+def test_with_several_resolves_under_way_none_follows_once_the_lock_is_lost_and_each_is_owed(
+    hosts: Hosts,
+    postgres: PostgresServer,  # noqa: F811  the fixture
+    cut_after: str,
+) -> None:
+    world = hosts.world
+    world.monkeypatch.setattr(abreast, "ThreadPoolExecutor", ThreadPoolExecutor)
+    for services in (hosts.one, hosts.other):
+        reconciler_of(services).irm._turns = abreast.Abreast(4, "irm-turn")
+    names = [f"A{number}" for number in range(30)]
+    groups = [world.fire(name) for name in names]
+    for name in names:
+        world.silence(name)
+    carried_out = itertools.count(1)
+    sent: list[int] = []
+
+    def cut_at_the_third() -> None:
+        if next(carried_out) == 3:
+            postgres.cut()
+            sent.append(len(hosts.acts()))
+
+    world.at_irm.after(cut_after, cut_at_the_third, method="POST", times=-1)
+    run = hosts.run(hosts.one)
+    assert run.status is RunStatus.INTERRUPTED
+    assert "another host may act now" in run.message
+    assert 0 < len(run.actions) == len(names)
+    # One was answered, and each of the three beside it had one request on its way at most.
+    assert len(hosts.acts()) <= sent[0] + 3
+    assert len(world.resolves()) < len(names)
+
+    world.at_irm.events.clear()
+    assert hosts.run(hosts.other).status is RunStatus.SUCCESS
+    hosts.run(hosts.other)
+    assert sorted(world.resolves()) == sorted(group.id for group in groups), "each was resolved once"
+    assert len([debt for debt in hosts.other.store.ledger().debts if debt.is_open]) == len(names)
+    world.pass_time(3601)
+    hosts.run(hosts.other)
+    assert world.posts() == 2 * len(names), "each page came once"
 
 
 def test_a_resolve_that_arrives_after_others_gave_it_up_is_owed_all_the_same(

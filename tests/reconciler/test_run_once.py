@@ -600,9 +600,34 @@ def test_where_all_of_alertmanager_takes_long_to_read_only_the_place_is_read_aga
             Outcome.RESOLVED,
         ]
         asked = [one for one in world.alertmanager_server.received if one.path.endswith("/alerts/groups")]
-        # Everything for the two plans; then each place before its note and before its resolve.
-        assert [bool(one.query) for one in asked] == [False, False] + [True] * 5
+        # Everything for the two plans; then each place before its note, which is quick.
+        assert [bool(one.query) for one in asked] == [False, False] + [True] * 3
         assert all("receiver=" in one.query and "filter=" in one.query for one in asked[2:])
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3], ids="a note that takes {} s".format)
+def test_what_was_confirmed_before_the_note_is_confirmed_again_if_that_is_old(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seconds: float
+) -> None:
+    with bench(monkeypatch, tmp_path, CONFIRM_AFTER="2") as world:
+        disk = world.fire("Disk", "a", "b")
+        silence = world.silence("Disk")
+        monkeypatch.setattr(world.peer, "proven_snapshot", taking(world, 5, world.peer.proven_snapshot))
+        slowly = taking(world, seconds, world.reconciler.irm.add_note)
+        world.alertmanager_server.clear()
+
+        def then_the_silence_ends(*args: object) -> object:
+            noted = slowly(*args)
+            if len(disk.notes) == 1:
+                world.alertmanager.expire(silence)
+            return noted
+
+        monkeypatch.setattr(world.reconciler.irm, "add_note", then_the_silence_ends)
+        [action] = world.run().actions
+        asked = [one for one in world.alertmanager_server.received if one.path.endswith("/alerts/groups")]
+        grows_old = seconds > 2
+        assert [bool(one.query) for one in asked] == [False, False] + [True] * (1 + grows_old)
+        assert action.outcome is (Outcome.CANCELLED if grows_old else Outcome.RESOLVED)
 
 
 def test_many_places_cost_no_more_than_twice_what_reading_all_of_alertmanager_does(

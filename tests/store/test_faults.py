@@ -434,8 +434,11 @@ def test_a_database_that_is_deleted_or_emptied_is_made_again_from_memory(tmp_pat
     assert kept_aside(tmp_path) == []
 
 
-def test_a_new_database_that_another_process_made_is_filled_from_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("commits", [1, 4, 9], ids="after {} commits".format)
+def test_a_new_database_that_another_process_made_is_filled_from_memory(tmp_path: Path, commits: int) -> None:
     store, bystander = filled(tmp_path), a_store(tmp_path)
+    for number in range(100, 100 + commits):
+        store.commit(LedgerChange(debts=(a_debt(number),)))
     before = store.ledger()
     (tmp_path / "alertsync.db").unlink()
     assert bystander.ledger() == Ledger(fresh=True)
@@ -443,7 +446,7 @@ def test_a_new_database_that_another_process_made_is_filled_from_memory(tmp_path
         bystander.commit(LedgerChange(debts=(a_debt(number),), fresh=False))
     after = store.ledger()
     assert {debt.id for debt in before.debts} < {debt.id for debt in after.debts}
-    assert len(after.debts) == 45
+    assert len(after.debts) == 45 + commits
     assert bystander.ledger() == after
 
 

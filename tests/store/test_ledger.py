@@ -26,6 +26,7 @@ from alertsync.models import (
     OurSilence,
     OwedAlert,
     Owing,
+    RunStatus,
     Sighting,
 )
 from alertsync.store import memory
@@ -185,6 +186,18 @@ def test_what_another_process_commits_is_read(tmp_path: Path) -> None:
         theirs.commit(LedgerChange(sightings={f"GROUP{number}": a_sighting()}))
         assert ours.ledger() == theirs.ledger()
     assert len(ours.ledger().debts) == len(ours.ledger().sightings) == 3
+
+
+def test_a_run_begins_with_what_the_database_holds_whatever_its_stamp_says(tmp_path: Path) -> None:
+    store = a_store(tmp_path)
+    store.commit(LedgerChange(debts=(a_debt(1),)))
+    before = store.ledger()
+    restored = msgspec.structs.replace(
+        a_debt(1), reason="as another host wrote it, whose commits were as many"
+    )
+    change(tmp_path, update(debts).values(body=msgspec.json.encode(restored)))
+    store.save_run(a_run(status=RunStatus.RUNNING))
+    assert store.ledger() == msgspec.structs.replace(before, debts=(restored,))
 
 
 def test_the_ledger_is_decoded_once_while_nobody_commits(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from alertsync.clients.abreast import Abreast
-from alertsync.errors import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,14 +59,32 @@ def test_threads_last() -> None:
     assert len(names) == 1
 
 
-def test_where_no_thread_can_be_had_the_run_ends_after_what_was_begun() -> None:
-    abreast, counted = Abreast(1, "test"), Counted()
+def test_where_no_thread_can_be_had_calls_are_made_one_after_the_other_and_once() -> None:
+    abreast, counted = Abreast(4, "test"), Counted()
 
     def calls() -> Iterator[Callable[[], int]]:
         yield lambda: counted.call(0)
         abreast._threads.shutdown(wait=False)
-        yield lambda: counted.call(1)
+        yield from (partial(counted.call, number) for number in range(1, 6))
 
-    with pytest.raises(StoppedError, match="alertsync is stopping"):
-        abreast.all(calls())
-    assert counted.ended == 1
+    assert abreast.all(calls()) == list(range(6))
+    assert (counted.most <= 2, counted.ended) == (True, 6)
+
+
+def test_a_call_that_waits_for_a_thread_that_cannot_be_made_is_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    abreast, counted, busy = Abreast(2, "test"), Counted(), threading.Event()
+    first = abreast.begin(lambda: busy.wait(10))
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert abreast.begin(lambda: counted.call(7)).result() == 7
+    busy.set()
+    assert first.result()
+    # What the thread that is free again finds in its queue was made.
+    assert abreast.begin(lambda: counted.call(8)).result() == 8
+    assert counted.ended == 2
