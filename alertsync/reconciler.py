@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from alertsync.allocator import giving_back
 from alertsync.attempt import Attempt, Means
 from alertsync.clock import Deadline
 from alertsync.errors import RunBusyError, SharedLockError, StateDirError, UnknownAlertGroupError
@@ -86,7 +87,7 @@ class Reconciler(Means):
         with self._alone(wait) as hold:
             if hold is None:
                 raise RunBusyError("another run is going on", retry_after=max(int(wait), 5))
-            with self.clock.steady(), _no_search_for_circles():
+            with self.clock.steady(), giving_back(), _no_search_for_circles():
                 policy = msgspec.structs.replace(
                     self.policy, dry_run=self.policy.dry_run or dry_run, lifted=lift
                 )
@@ -104,10 +105,10 @@ class Reconciler(Means):
                     started()
                 told = self.board.reporting(begun.run_id, trigger, begun.started_at, dry_run=begun.dry_run)
                 with told as progress:
-                    attempt = Attempt(
+                    # It has no name, so that all that it read is free once it has given its record.
+                    return Attempt(
                         self, policy, begun, published=not dry_run, progress=progress, hold=hold
-                    )
-                    return attempt.finish()
+                    ).finish()
 
     @contextlib.contextmanager
     def _alone(self, wait: float) -> Iterator[Hold | None]:

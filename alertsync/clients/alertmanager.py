@@ -18,6 +18,7 @@ from urllib.parse import quote
 import msgspec
 
 from alertsync.clients import failures, repeat_interval
+from alertsync.clients.abreast import Abreast
 from alertsync.clients.alertmanager_wire import (
     Judged,
     WireAlert,
@@ -80,6 +81,7 @@ class AlertmanagerClient:
     def __init__(self, http: Http, *, detailed: bool = False) -> None:
         self._http = http
         self._detailed = detailed
+        self._aside = Abreast(1, "alertmanager-decode")
         self._silences = _Silences((), cheap=True)
 
     @property
@@ -166,22 +168,25 @@ class AlertmanagerClient:
         self, read: Callable[[], AlertmanagerSnapshot], deadline: Deadline, params: _Params | None = None
     ) -> AlertmanagerSnapshot:
         for _ in range(_READINGS):
-            before, (status, _) = self._fingerprints(deadline, params), self._status(deadline)
+            # Decoded while Alertmanager works on what is asked for next.
+            fingerprints = self._aside.begin(self._read_fingerprints(deadline, params))
+            status, _ = self._status(deadline)
             snapshot = read()
             grouped = {alert.fingerprint for group in snapshot.groups for alert in group.alerts}
+            before = fingerprints.result()
             # What is missing may have ended in between. Where nothing is, no more needs to be read.
-            held = before if before <= grouped else before & self._fingerprints(deadline, params)
+            held = before if before <= grouped else before & self._read_fingerprints(deadline, params)()
             if held <= grouped and status.uptime == snapshot.started_at:
                 return snapshot
             deadline.sleep(_PAUSE_SECONDS)
         raise failures.incomplete(self._http.endpoint, Operation.READ_AGGREGATION_GROUPS, _READINGS)
 
-    def _fingerprints(self, deadline: Deadline, params: _Params | None) -> set[str]:
-        answer = self._http.get(Operation.READ_ALERTS, _ALERTS, deadline, params)
-        return set(
-            decode_each(
-                self._http, Operation.READ_ALERTS, answer, WireFingerprint, lambda one: one.fingerprint
-            )
+    def _read_fingerprints(self, deadline: Deadline, params: _Params | None) -> Callable[[], set[str]]:
+        """Read all alerts, and give what decodes their fingerprints; the answer itself, as large, goes with that."""
+        operation = Operation.READ_ALERTS
+        answers = [self._http.get(operation, _ALERTS, deadline, params)]
+        return lambda: set(
+            decode_each(self._http, operation, answers.pop(), WireFingerprint, lambda one: one.fingerprint)
         )
 
     def alerts(self, deadline: Deadline) -> tuple[list[dict[str, Any]], tuple[Silence, ...]]:

@@ -17,6 +17,7 @@ from alertsync.models import AggregationGroup, Alert, AlertStatus, Matcher, Sile
 if TYPE_CHECKING:
     from datetime import datetime
 
+_NONE: dict[str, str] = {}
 _MOST_VALUES = 20_000
 """Those of pods and instances are all different: what is kept of them is no gain."""
 
@@ -150,6 +151,7 @@ class Judged:
                 fingerprint=alert.fingerprint,
                 labels=self._shared(alert.labels),
                 status=_alert_status(alert.status),
+                annotations=_NONE,
                 silenced_by=tuple(alert.status.silenced_by),
             )
             for alert in group.alerts

@@ -8,6 +8,7 @@ that rests on it is left alone.
 from __future__ import annotations
 
 import re
+import sys
 from typing import Literal
 
 import msgspec
@@ -46,6 +47,7 @@ class _Legacy(msgspec.Struct, gc=False):
     labels: dict[str, str]
 
 
+_NONE: frozenset[str] = frozenset()
 _read_webhook = msgspec.json.Decoder(_Webhook).decode
 _read_legacy = msgspec.json.Decoder(_Legacy).decode
 
@@ -85,20 +87,23 @@ def _otherwise(payload: bytes, no_webhook: Exception) -> LegacyAlert | Unreadabl
 def _webhook(wire: _Webhook) -> Webhook | Unreadable:
     if not wire.group_key or any(not alert.fingerprint for alert in wire.alerts):
         return Unreadable(why="its payload names no groupKey or no fingerprint")
+    firing = [alert.fingerprint for alert in wire.alerts if alert.status == "firing"]
+    resolved = [alert.fingerprint for alert in wire.alerts if alert.status == "resolved"]
     return Webhook(
-        receiver=unquote_meta(wire.receiver),
+        # Tens of thousands have the same, and a set of nothing is not small.
+        receiver=sys.intern(unquote_meta(wire.receiver)),
         group_labels=wire.group_labels,
-        external_url=wire.external_url.rstrip("/"),
+        external_url=sys.intern(wire.external_url.rstrip("/")),
         group_key=wire.group_key,
-        firing=frozenset(alert.fingerprint for alert in wire.alerts if alert.status == "firing"),
-        resolved=frozenset(alert.fingerprint for alert in wire.alerts if alert.status == "resolved"),
+        firing=frozenset(firing) if firing else _NONE,
+        resolved=frozenset(resolved) if resolved else _NONE,
         truncated=wire.truncated_alerts,
     )
 
 
 def unquote_meta(receiver: str) -> str:
     r"""Undo Go's regexp.QuoteMeta, which Alertmanager applies to the receiver: `team\.x` is `team.x`."""
-    return re.sub(r"\\([\\.+*?()|\[\]{}^$])", r"\1", receiver)
+    return re.sub(r"\\([\\.+*?()|\[\]{}^$])", r"\1", receiver) if "\\" in receiver else receiver
 
 
 def quote_meta(receiver: str) -> str:

@@ -6,6 +6,8 @@ here and goes no further than the client (`irm_inbound.py`); the value that leav
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 
 from alertsync.clients.deliveries import WireDelivery, delivery
@@ -81,8 +83,9 @@ def alert_group(wire: WireAlertGroup) -> AlertGroup:
     """Turn an alert group of the wire into the value that the planner judges."""
     return AlertGroup(
         id=wire.id,
-        integration_id=wire.integration_id,
-        state=wire.state,
+        # Tens of thousands have the same.
+        integration_id=sys.intern(wire.integration_id),
+        state=sys.intern(wire.state),
         alerts_count=wire.alerts_count,
         created_at=wire.created_at,
         title=(wire.title or "").strip(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from io import BytesIO
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
 from prometheus_client.utils import floatToGoString
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from prometheus_client.core import Metric
+
+_LINES_AT_A_TIME = 500
 
 
 def buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
@@ -40,9 +42,9 @@ def series(family: Metric, labels: Sequence[str], rows: Iterable[tuple[Sequence[
     order = sorted(range(len(labels)), key=labels.__getitem__)
     pairs = ",".join(labels[one] + '="%s"' for one in order)
     form = f"{family.name}{{{pairs}}} %s\n"
-    for values, value in rows:
-        line = form % (*[_quoted(values[one]) for one in order], _number(value))
-        page.write(line.encode())
+    lines = (form % (*[_quoted(values[one]) for one in order], _number(value)) for values, value in rows)
+    while some := "".join(islice(lines, _LINES_AT_A_TIME)):
+        page.write(some.encode())
     return page.getvalue()
 
 
