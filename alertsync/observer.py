@@ -209,7 +209,13 @@ class Observer:
             return decision, ()
         asked = self._clock.monotonic()
         before = self._confirmed.get(alert_group.id)
-        if before is not None and not anew and asked - before.asked <= self._confirm_after:
+        if (
+            before is not None
+            and not anew
+            # What all of Alertmanager has shown since is news.
+            and before.asked >= self._asked["alertmanager"]
+            and asked - before.asked <= self._confirm_after
+        ):
             return before.decision, before.owed
         now = self._irm.alert_group(alert_group.id, self._deadline)
         # What is delivered meanwhile can only add members: no reason to keep anything silenced.

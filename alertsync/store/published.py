@@ -33,8 +33,9 @@ _METRICS = "metrics.page"
 _ALERTS = "alerts.page"
 
 _MOST_KEPT = 1 << 20
-_AT_A_TIME = 64
 """Bytes of metrics that are kept between two scrapes: where there are more, reading them is not what takes long."""
+_AT_A_TIME = 64
+"""How many decisions are encoded in one piece."""
 _WRITING = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 T = TypeVar("T")
