@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import requests
 
 import alertsync
 from alertsync.cli.voice import Voice
+from alertsync.ending import Ending
 from alertsync.simulator import alertmanager_api, irm_api
 from alertsync.simulator.alertmanager_model import Alertmanager
 from alertsync.simulator.irm_model import Irm
@@ -55,9 +55,7 @@ _HTTP_SECONDS = 5.0
 
 def run(*, port: int, real: bool, seconds: float | None, as_json: bool = False) -> int:
     """Run the demo until Ctrl-C, SIGTERM, or for so many `seconds`; give the exit status."""
-    stop, voice = threading.Event(), Voice(as_json=as_json)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    ending, stop, voice = Ending(), threading.Event(), Voice(as_json=as_json)
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="alertsync-demo-")))
         irm = Irm(clock=lambda: datetime.now(tz=UTC))
@@ -81,7 +79,7 @@ def run(*, port: int, real: bool, seconds: float | None, as_json: bool = False) 
         )
         story = threading.Thread(target=_tell, args=(target, stop, voice), daemon=True)
         story.start()
-        _watch(service, port, irm, stop, seconds, voice=voice)
+        _watch(service, port, irm, ending, seconds, voice=voice)
         stop.set()
         story.join(_HTTP_SECONDS)
         voice.say("demo", "ending")
@@ -192,15 +190,15 @@ def _watch(  # noqa: PLR0913  all that the demo consists of
     service: subprocess.Popen[bytes],
     port: int,
     irm: Irm,
-    stop: threading.Event,
+    ending: Ending,
     seconds: float | None,
     *,
     voice: Voice,
 ) -> None:
-    """Print each page that IRM sends and each thing that alertsync does, until told to stop."""
+    """Print each page that IRM sends and each thing that alertsync does, until told to end."""
     ends = time.monotonic() + (seconds if seconds is not None else float("inf"))
     pages, seen, left_alone = 0, "", ""
-    while not stop.wait(_POLL_SECONDS) and time.monotonic() < ends:
+    while not ending.wait(_POLL_SECONDS) and time.monotonic() < ends:
         if service.poll() is not None:
             voice.say("alertsync", "has ended unexpectedly")
             return

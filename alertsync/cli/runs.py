@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING
 
 from alertsync.cli import live, paper
 from alertsync.cli.tables import Styled, paragraph, table
+from alertsync.ending import Ending
 from alertsync.errors import NotReadyError, RunBusyError
 from alertsync.models import Held, Outcome, RunStatus
 from alertsync.web import views
@@ -49,12 +49,10 @@ def run(services: Services, *, rehearsal: bool, as_json: bool, lift: frozenset[s
     if services.reconciler is None:
         missing = "; ".join(f"{name} {text}" for name, text in services.missing.items())
         raise NotReadyError(f"no run is possible: {missing}")
-    asked, begun = threading.Event(), threading.Event()
-    services.stop.attach(asked.is_set)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: asked.set())
+    ending, begun = Ending(), threading.Event()
+    services.stop.attach(ending)
     tell = live.of_run(services, begun.is_set)
-    with live.shown(services, lambda: _STOPPING if asked.is_set() else tell()):
+    with live.shown(services, lambda: _STOPPING if ending() else tell()):
         done = _run_once(services, services.reconciler, begun, rehearsal=rehearsal, lift=lift)
     if as_json:
         json.dump(views.run(done), sys.stdout, indent=2)

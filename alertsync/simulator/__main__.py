@@ -7,10 +7,9 @@ stdout, as nobody else would: it has no pages of its own.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 
+from alertsync.ending import Ending
 from alertsync.simulator import irm_api
 from alertsync.simulator.irm_model import Irm
 from alertsync.simulator.wire import Server
@@ -23,9 +22,7 @@ _LOOK_SECONDS = 0.5
 def main() -> int:
     """Serve until SIGTERM or Ctrl-C."""
     asked = _arguments()
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    ending = Ending()
     irm = Irm(api_url=asked.url)
     irm.add_user(TOKEN, role="editor", email="demo@example.org")
     integration = irm.add_integration("Alertmanager", key=KEY)
@@ -33,7 +30,7 @@ def main() -> int:
         _say(
             f"a simulated Grafana IRM listens on port {asked.port}; Alertmanager posts to {asked.url}{integration.path}"
         )
-        _tell(irm, stop)
+        _tell(irm, ending)
     return 0
 
 
@@ -51,10 +48,10 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _tell(irm: Irm, stop: threading.Event) -> None:
-    """Print each page and each change of an alert group, until told to stop."""
+def _tell(irm: Irm, ending: Ending) -> None:
+    """Print each page and each change of an alert group, until told to end."""
     pages, states = 0, dict[str, str]()
-    while not stop.wait(_LOOK_SECONDS):
+    while not ending.wait(_LOOK_SECONDS):
         for page in irm.pages[pages:]:
             _say(f"pages: {irm.group(page.group_id).title} ({page.text})")
             pages += 1
